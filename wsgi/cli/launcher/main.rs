@@ -1,6 +1,55 @@
-//! x
-fn main() {
-    let lib = unsafe { libloading::Library::new(std::env::args().nth(1).unwrap()).unwrap() };
-    let f: libloading::Symbol<'_, extern "C" fn() -> i32> = unsafe { lib.get(b"handwound_main").unwrap() };
-    println!("{}", f());
+//! The command `handwound`: reads its arguments, finds Python, opens it, and hands over to the Python half.
+//!
+//! It never links Python, so that help, wrong options and a missing Python get a clear answer on any machine.
+
+#![deny(unsafe_op_in_unsafe_fn)]
+
+mod half;
+mod interpreter;
+mod library;
+mod trouble;
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+
+use handwound_cli::{Arguments, Command, Refusal};
+
+use crate::half::Half;
+use crate::interpreter::Surroundings;
+use crate::trouble::Trouble;
+
+/// The Python that the other half is built for, as `3.13`, or `3.13t` without the global interpreter lock.
+const ABI: &str = env!("HANDWOUND_ABI");
+/// The interpreter it was built with; empty where the build did not know.
+const BUILT_WITH: &str = env!("HANDWOUND_BUILT_WITH");
+
+fn main() -> ExitCode {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let outcome = match Arguments::read(&arguments) {
+        Ok(Arguments { command: Command::Web(web), .. }) => run(&arguments, web.python.as_deref()),
+        Err(Refusal::Asked(answer)) => {
+            // Whoever closes the pipe early has read enough.
+            let _ = std::io::stdout().write_all(answer.as_bytes());
+            Ok(0)
+        }
+        Err(Refusal::Wrong(line)) => Err(Trouble::Arguments(line)),
+    };
+    match outcome {
+        Ok(code) => ExitCode::from(code),
+        Err(trouble) => {
+            let _ = writeln!(std::io::stderr(), "handwound: {trouble}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Everything that needs Python, from finding it to the exit code.
+fn run(arguments: &[OsString], python: Option<&Path>) -> Result<u8, Trouble> {
+    let around = Surroundings::of_this_process(BUILT_WITH);
+    let interpreter = interpreter::choose(python, &around)?;
+    let python = library::find(&interpreter, ABI, library::ask)?;
+    let half = Half::open(&half::places()?, &python.library, ABI)?;
+    Ok(half.run(arguments, &python.interpreter))
 }

@@ -1,0 +1,87 @@
+//! The two functions that the launcher calls.
+
+use std::ffi::{CStr, OsStr, OsString, c_char, c_int};
+use std::os::unix::ffi::OsStrExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use handwound_cli::{Arguments, Command, Web};
+use pyo3::prelude::*;
+
+use crate::import::{self, ImportFailure};
+use crate::start;
+
+/// Says which build this is; the launcher refuses any but its own.
+#[unsafe(no_mangle)]
+pub extern "C" fn handwound_build() -> *const c_char {
+    const BUILD: &str = concat!("handwound ", env!("CARGO_PKG_VERSION"), " for Python ", env!("HANDWOUND_ABI"), "\0");
+    BUILD.as_ptr().cast()
+}
+
+/// Serves as the arguments say, with the Python at `interpreter`; returns the exit code.
+///
+/// # Safety
+/// `argv` holds `argc` strings that end in a zero; `interpreter` is one more. Python's library has been opened so
+/// that its symbols are global, and Python has not been started.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn handwound_main(argc: c_int, argv: *const *const c_char, interpreter: *const c_char) -> c_int {
+    // SAFETY: promised by the caller.
+    let string = |text: *const c_char| unsafe { CStr::from_ptr(text) };
+    let count = usize::try_from(argc).unwrap_or(0);
+    // SAFETY: promised by the caller.
+    let arguments = (0..count).map(|index| string(unsafe { *argv.add(index) }));
+    let arguments: Vec<OsString> = arguments.map(|text| OsStr::from_bytes(text.to_bytes()).to_owned()).collect();
+    let outcome = catch_unwind(AssertUnwindSafe(|| run(&arguments, string(interpreter))));
+    // The panic's own report has been printed; the launcher must not be unwound.
+    outcome.unwrap_or(101)
+}
+
+fn run(arguments: &[OsString], interpreter: &CStr) -> c_int {
+    let web = match Arguments::read(arguments) {
+        Ok(Arguments { command: Command::Web(web), .. }) => *web,
+        // The launcher has read the same arguments with the same code.
+        Err(refusal) => return fail(&format!("the arguments changed on the way: {refusal:?}")),
+    };
+    if let Err(why) = start::initialise(interpreter) {
+        return fail(&format!("Python at '{}' does not start: {why}", interpreter.to_string_lossy()));
+    }
+    match load(&web) {
+        Ok(_application) => 0,
+        Err(code) => code,
+    }
+}
+
+/// Imports the application; where there is none, says why and gives the exit code.
+fn load(web: &Web) -> Result<Py<PyAny>, c_int> {
+    let app_dir = std::path::absolute(&web.app_dir).ok().filter(|folder| folder.is_dir());
+    let Some(app_dir) = app_dir else {
+        return Err(fail(&format!(
+            "no folder '{}'; --app-dir names the folder of the application",
+            web.app_dir.display()
+        )));
+    };
+    Python::attach(|py| {
+        start::prepare(py, &app_dir).map_err(|error| shown(py, &error))?;
+        import::application(py, &web.wsgi).map(Bound::unbind).map_err(|failure| match failure {
+            ImportFailure::Raised(error) => shown(py, &error),
+            ImportFailure::NotCallable(what) => {
+                fail(&format!("{} is no WSGI application but {what}", import::quoted(py, &web.wsgi)))
+            }
+            ImportFailure::NotThere(why) => {
+                fail(&why);
+                eprintln!("No such WSGI application: {}", import::quoted(py, &web.wsgi));
+                1
+            }
+        })
+    })
+}
+
+/// Shows a Python exception as Python would.
+fn shown(py: Python<'_>, error: &PyErr) -> c_int {
+    error.display(py);
+    1
+}
+
+fn fail(line: &str) -> c_int {
+    eprintln!("handwound: {line}");
+    1
+}
