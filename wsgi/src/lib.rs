@@ -1,1 +1,3 @@
-//! x
+//! HTTP/1.1 and WSGI above the reactor.
+
+pub mod http1;

@@ -1,0 +1,111 @@
+//! What one HTTP/1.1 connection may cost. Every bound is here, and has a name.
+
+use std::time::Duration;
+
+/// The bounds and habits of [`Connection`](super::Connection). One is shared by all connections of a server.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The longest request line in bytes, without its line end; 414 beyond it. 8 KiB, as RFC 9112 section 3
+    /// recommends at least.
+    pub request_line_bytes_max: usize,
+    /// The longest head in bytes, from the method to the empty line inclusive; 431 beyond it. 64 KiB.
+    pub head_bytes_max: usize,
+    /// How many field lines a head, and a trailer section, may have; 431 beyond it. 100.
+    pub header_count_max: usize,
+    /// The longest request body in bytes, decoded; 413 beyond it, at once where `Content-Length` tells. 1 GiB.
+    pub body_bytes_max: u64,
+    /// The bytes of chunk extensions in one body, all chunks together; 400 beyond it. 16 KiB.
+    pub chunk_extension_bytes_max: usize,
+    /// The bytes of one trailer section; 431 beyond it. 16 KiB.
+    pub trailer_bytes_max: usize,
+    /// Input that is kept while a request waits for its response; beyond it
+    /// [`wants_input`](super::Connection::wants_input) is false. 64 KiB. At most one `receive` more is held.
+    pub pipelined_bytes_max: usize,
+    /// How long a connection without a request may stay open before it is closed silently. 30 s.
+    pub idle_timeout: Duration,
+    /// How long a head may take, from its first byte to its last; 408 then. 15 s.
+    pub head_timeout: Duration,
+    /// How long a body may pause, and the grace of `body_bytes_per_second_min`; 408 then. 20 s.
+    pub body_timeout: Duration,
+    /// What a body must arrive at on average once its grace is over; 408 for less. A sender of one byte now and then
+    /// is thus cut after about `body_timeout`. 500; 0 leaves only the bound on pauses.
+    pub body_bytes_per_second_min: u64,
+    /// How long the owner of the connection should read and discard after a `Closing` that lingers. 2 s.
+    /// It is not acted upon here.
+    pub linger_timeout: Duration,
+    /// The `Server` field; `None` sends none. `handwound/0.1`. See [`Config::check`].
+    pub server: Option<String>,
+    /// After this many requests the connection is closed; `None`, the default, for no such limit.
+    pub requests_per_connection_max: Option<u64>,
+    /// Keeps fields with `_` in their names. False by default: in a CGI-like environment `X_User` would pass for
+    /// `X-User`, which a proxy in front may have removed from what it lets through.
+    pub keep_underscore_headers: bool,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config {
+            request_line_bytes_max: 8 << 10,
+            head_bytes_max: 64 << 10,
+            header_count_max: 100,
+            body_bytes_max: 1 << 30,
+            chunk_extension_bytes_max: 16 << 10,
+            trailer_bytes_max: 16 << 10,
+            pipelined_bytes_max: 64 << 10,
+            idle_timeout: Duration::from_secs(30),
+            head_timeout: Duration::from_secs(15),
+            body_timeout: Duration::from_secs(20),
+            body_bytes_per_second_min: 500,
+            linger_timeout: Duration::from_secs(2),
+            server: Some("handwound/0.1".to_owned()),
+            requests_per_connection_max: None,
+            keep_underscore_headers: false,
+        }
+    }
+}
+
+impl Config {
+    /// Checks what the types cannot: call it once where the configuration is read.
+    ///
+    /// # Errors
+    ///
+    /// The operator's fault: a `server` that cannot be a field value, or bounds that no request could meet. The text
+    /// says which, and what would do.
+    pub fn check(&self) -> Result<(), String> {
+        if let Some(server) = &self.server
+            && (server.trim() != server || server.is_empty() || !server.bytes().all(|b| (b' '..=b'~').contains(&b)))
+        {
+            return Err(format!("server {server:?} is no field value; use printable ASCII, or none"));
+        }
+        if self.head_bytes_max < 64 || self.head_bytes_max > HEAD_BYTES_LIMIT {
+            let head_bytes_max = self.head_bytes_max;
+            return Err(format!("head_bytes_max {head_bytes_max} is outside 64..={HEAD_BYTES_LIMIT}"));
+        }
+        Ok(())
+    }
+}
+
+/// Positions inside a head are kept in 32 bits.
+pub(crate) const HEAD_BYTES_LIMIT: usize = 1 << 30;
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn check_refuses_what_would_split_responses() {
+        assert_eq!(Config::default().check(), Ok(()));
+        for bad in ["", " x", "x ", "a\r\nb: c", "a\0", "\u{e9}"] {
+            let config = Config { server: Some(bad.to_owned()), ..Config::default() };
+            assert!(config.check().unwrap_err().contains("is no field value"), "{bad:?}");
+        }
+        assert_eq!(Config { server: None, ..Config::default() }.check(), Ok(()));
+    }
+
+    #[test]
+    fn check_refuses_heads_that_cannot_be() {
+        let config = Config { head_bytes_max: 10, ..Config::default() };
+        assert_eq!(config.check().unwrap_err(), "head_bytes_max 10 is outside 64..=1073741824");
+    }
+}

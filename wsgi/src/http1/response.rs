@@ -1,0 +1,252 @@
+//! Response heads: built and checked where the application runs, before a byte is sent, so that nothing that an
+//! application says can split or reframe a response.
+
+use std::fmt;
+
+use super::bytes::{self, FIELD_VALUE};
+
+/// Status and fields of one response, already in the form that goes onto the wire.
+///
+/// What frames the message is not the application's: `Content-Length` is kept as a number and written by the
+/// connection; hop-by-hop fields are refused (PEP 3333, "Other HTTP Features").
+///
+/// ```
+/// use handwound_wsgi::http1::ResponseHead;
+///
+/// let mut head = ResponseHead::new("200 OK")?;
+/// head.push("Content-Type", "text/plain")?;
+/// head.set_content_length_if_absent(13);
+/// assert_eq!((head.status(), head.content_length()), (200, Some(13)));
+/// assert!(head.push("X-A", "a\r\nX-B: b").is_err());
+/// # Ok::<(), handwound_wsgi::http1::BadResponse>(())
+/// ```
+#[derive(Clone)]
+pub struct ResponseHead {
+    status: u16,
+    /// `HTTP/1.1 200 OK\r\nName: value\r\n`…
+    block: Vec<u8>,
+    header_count: usize,
+    content_length: Option<u64>,
+    has_date: bool,
+    has_server: bool,
+    keeps_date_and_server: bool,
+}
+
+/// The fields that PEP 3333 forbids to applications, in lower case: those of `wsgiref.util.is_hop_by_hop`.
+const HOP_BY_HOP: [&str; 8] = [
+    "connection",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "te",
+    "trailers",
+    "transfer-encoding",
+    "upgrade",
+];
+
+impl ResponseHead {
+    /// A head with this status and no fields. `status` is `ddd reason`, as WSGI has it; the reason may be empty, its
+    /// space may not be missing.
+    ///
+    /// # Errors
+    ///
+    /// The application's fault: not of that form, or not a final status from 200 to 999 (RFC 9110 section 15).
+    pub fn new(status: impl AsRef<[u8]>) -> Result<ResponseHead, BadResponse> {
+        let mut head = ResponseHead::default();
+        head.reset(status)?;
+        Ok(head)
+    }
+
+    /// Starts over with another status; the allocation and the choice about Date and Server are kept.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new). The head is then an empty 500.
+    pub fn reset(&mut self, status: impl AsRef<[u8]>) -> Result<(), BadResponse> {
+        let checked = parse_status(status.as_ref());
+        let (code, text) = match &checked {
+            Ok(code) => (*code, status.as_ref()),
+            Err(_) => (500, &b"500 Internal Server Error"[..]),
+        };
+        self.start(code, text);
+        checked.map(|_| ())
+    }
+
+    /// Keeps the application's own `Date` and `Server` fields from now on, instead of dropping them.
+    pub fn keep_date_and_server(&mut self, keep: bool) {
+        self.keeps_date_and_server = keep;
+    }
+
+    /// Adds a field, behind the others. Name and value are bytes as they go onto the wire: latin-1, for a WSGI `str`.
+    /// `Date` and `Server` are accepted and dropped, unless they are [kept](Self::keep_date_and_server).
+    ///
+    /// # Errors
+    ///
+    /// The application's fault, and the head is as before: a name that is no token, a control character in the value, a
+    /// hop-by-hop field, a `Content-Length` that is no number or not the first.
+    pub fn push(&mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Result<(), BadResponse> {
+        let (name, value) = (name.as_ref(), value.as_ref());
+        if !bytes::is_token(name) {
+            return Err(BadResponse::new(Rule::Name, name));
+        }
+        if !bytes::all(value, FIELD_VALUE) {
+            return Err(BadResponse::new(Rule::Value(shown(name)), value));
+        }
+        if HOP_BY_HOP.iter().any(|hop| name.eq_ignore_ascii_case(hop.as_bytes())) {
+            return Err(BadResponse::new(Rule::HopByHop, name));
+        }
+        if name.eq_ignore_ascii_case(b"content-length") {
+            return self.push_content_length(value);
+        }
+        let (is_date, is_server) = (name.eq_ignore_ascii_case(b"date"), name.eq_ignore_ascii_case(b"server"));
+        if (is_date || is_server) && !self.keeps_date_and_server {
+            return Ok(());
+        }
+        self.has_date |= is_date;
+        self.has_server |= is_server;
+        self.header_count += 1;
+        for part in [name, b": ", value, b"\r\n"] {
+            self.block.extend_from_slice(part);
+        }
+        Ok(())
+    }
+
+    /// Declares the length of the body in bytes, unless the application did.
+    pub fn set_content_length_if_absent(&mut self, length: u64) {
+        self.content_length.get_or_insert(length);
+    }
+
+    /// The status code, from 200 to 999.
+    pub fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// The declared length of the body in bytes.
+    pub fn content_length(&self) -> Option<u64> {
+        self.content_length
+    }
+
+    /// How many fields have been added, without `Content-Length` and those that were dropped.
+    pub fn header_count(&self) -> usize {
+        self.header_count
+    }
+
+    /// Status line and fields, each with its line end; no empty line.
+    pub(crate) fn block(&self) -> &[u8] {
+        &self.block
+    }
+
+    pub(crate) fn has_date(&self) -> bool {
+        self.has_date
+    }
+
+    pub(crate) fn has_server(&self) -> bool {
+        self.has_server
+    }
+
+    fn start(&mut self, code: u16, text: &[u8]) {
+        self.status = code;
+        self.header_count = 0;
+        self.content_length = None;
+        self.has_date = false;
+        self.has_server = false;
+        self.block.clear();
+        for part in [b"HTTP/1.1 ", text, b"\r\n"] {
+            self.block.extend_from_slice(part);
+        }
+    }
+
+    fn push_content_length(&mut self, value: &[u8]) -> Result<(), BadResponse> {
+        let length = bytes::parse_digits_saturating(value).filter(|&length| length < u64::MAX);
+        let length = length.ok_or_else(|| BadResponse::new(Rule::ContentLength, value))?;
+        if self.content_length.is_some() {
+            return Err(BadResponse::new(Rule::SecondContentLength, value));
+        }
+        self.content_length = Some(length);
+        Ok(())
+    }
+}
+
+/// An empty 500.
+impl Default for ResponseHead {
+    fn default() -> ResponseHead {
+        let mut head = ResponseHead {
+            status: 0,
+            block: Vec::with_capacity(256),
+            header_count: 0,
+            content_length: None,
+            has_date: false,
+            has_server: false,
+            keeps_date_and_server: false,
+        };
+        head.start(500, b"500 Internal Server Error");
+        head
+    }
+}
+
+impl fmt::Debug for ResponseHead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} content-length={:?}", self.block.escape_ascii(), self.content_length)
+    }
+}
+
+fn parse_status(status: &[u8]) -> Result<u16, BadResponse> {
+    let bad = |rule| Err(BadResponse::new(rule, status));
+    let [a @ b'0'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', b' ', reason @ ..] = status else {
+        return bad(Rule::Status);
+    };
+    if !bytes::all(reason, FIELD_VALUE) {
+        return bad(Rule::Status);
+    }
+    let code = [a, b, c].iter().fold(0, |sum, digit| sum * 10 + u16::from(*digit - b'0'));
+    if code < 200 { bad(Rule::NotFinal) } else { Ok(code) }
+}
+
+/// What an application said that must not go onto the wire: the application's fault, nothing was sent. It prints the
+/// rule and the value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadResponse {
+    rule: Rule,
+    value: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Rule {
+    Status,
+    NotFinal,
+    Name,
+    Value(String),
+    HopByHop,
+    ContentLength,
+    SecondContentLength,
+}
+
+impl BadResponse {
+    fn new(rule: Rule, value: &[u8]) -> BadResponse {
+        BadResponse { rule, value: shown(value) }
+    }
+}
+
+/// `bytes` for a log: escaped, and not at any length.
+fn shown(bytes: &[u8]) -> String {
+    const SHOWN_BYTES_MAX: usize = 80;
+    let cut = &bytes[..bytes.len().min(SHOWN_BYTES_MAX)];
+    format!("'{}'{}", cut.escape_ascii(), if cut.len() < bytes.len() { "…" } else { "" })
+}
+
+impl fmt::Display for BadResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let value = &self.value;
+        match &self.rule {
+            Rule::Status => write!(f, "status {value} is not three digits, a space and a reason, as in '200 OK'"),
+            Rule::NotFinal => write!(f, "status {value} is not final; an application may send 200 and above"),
+            Rule::Name => write!(f, "header name {value} is not a token; use letters, digits and '-'"),
+            Rule::Value(name) => write!(f, "value {value} of header {name} holds a control character"),
+            Rule::HopByHop => write!(f, "header {value} is hop-by-hop and the server's alone; leave it out"),
+            Rule::ContentLength => write!(f, "content-length {value} is not a number of bytes"),
+            Rule::SecondContentLength => write!(f, "content-length {value} comes second; one is enough"),
+        }
+    }
+}
+
+impl std::error::Error for BadResponse {}

@@ -1,0 +1,234 @@
+//! The sending half of a connection: framing, and what a response must not do to the next one.
+
+use std::time::SystemTime;
+
+use handwound_reactor::Time;
+
+use super::connection::{Closing, Connection, Receiving, Sending};
+use super::rejection::Rejection;
+use super::request::Version;
+use super::response::ResponseHead;
+
+/// What became of a piece of a response's body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "an application that sends more than it declared should be told"]
+pub enum BodyFit {
+    /// All of it was taken.
+    Whole,
+    /// The declared length is full: this many bytes were cut off. The application's fault.
+    Cut {
+        /// How many bytes were not sent.
+        surplus_bytes: u64,
+    },
+    /// Nothing was taken, as this response has no body: HEAD, 204, 205, 304, or no response under way.
+    Omitted,
+}
+
+/// How a response ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "an application that sends less than it declared should be told"]
+pub enum Finish {
+    /// All of it is in the output.
+    Complete,
+    /// Bytes that were declared never came: the application's fault. The connection closes, which tells the peer.
+    Short {
+        /// How many bytes are missing.
+        missing_bytes: u64,
+    },
+}
+
+impl Connection {
+    /// Sends the head of the response to the request that was reported last. `wall` is for `Date`.
+    ///
+    /// A response that starts before the request's [`End`](super::Event::End) was polled takes the rest of the request as
+    /// unread: nothing more of it is reported, and the connection closes after the response. Ignored while no request
+    /// awaits a response, so also after a refusal.
+    pub fn respond(&mut self, head: &ResponseHead, wall: SystemTime) {
+        if !self.awaits_response() {
+            return;
+        }
+        self.stop_receiving();
+        self.sending = self.framing(head);
+        let peer_is_done = self.peer_ended && self.unused().is_empty();
+        self.request.keep_alive &= !self.server_closes() && !peer_is_done && self.sending != Sending::UntilClose;
+
+        let output = &mut self.output;
+        output.extend_from_slice(head.block());
+        if !head.has_date() {
+            output.extend_from_slice(self.date.at(wall));
+        }
+        if !head.has_server() {
+            write_server(output, self.config.server.as_deref());
+        }
+        match (self.sending, head.content_length()) {
+            (Sending::Chunked, _) => output.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),
+            (Sending::Counted { left }, _) => write_content_length(output, left),
+            // The length that a GET would have had (RFC 9110 section 8.6).
+            (Sending::NoBody, Some(length)) if self.request.is_head && !is_bodiless(head.status()) => {
+                write_content_length(output, length);
+            }
+            (Sending::NoBody, _) if head.status() == 205 => write_content_length(output, 0),
+            _ => {}
+        }
+        match (self.request.keep_alive, self.request.version) {
+            (false, _) => output.extend_from_slice(b"Connection: close\r\n"),
+            (true, Version::Http10) => output.extend_from_slice(b"Connection: keep-alive\r\n"),
+            (true, Version::Http11) => {}
+        }
+        output.extend_from_slice(b"\r\n");
+    }
+
+    /// Sends a piece of the body, in the framing that [`respond`](Self::respond) chose.
+    pub fn send_body(&mut self, bytes: &[u8]) -> BodyFit {
+        match &mut self.sending {
+            Sending::Nothing | Sending::NoBody => return BodyFit::Omitted,
+            // An empty chunk would be the last one.
+            _ if bytes.is_empty() => {}
+            Sending::UntilClose => self.output.extend_from_slice(bytes),
+            Sending::Chunked => write_chunk(&mut self.output, bytes),
+            Sending::Counted { left } => {
+                let taken = (*left).min(bytes.len() as u64);
+                *left -= taken;
+                self.output.extend_from_slice(&bytes[..taken as usize]);
+                let surplus_bytes = bytes.len() as u64 - taken;
+                if surplus_bytes > 0 {
+                    return BodyFit::Cut { surplus_bytes };
+                }
+            }
+        }
+        BodyFit::Whole
+    }
+
+    /// The response is over. The next request may then be polled, or the connection is closing.
+    ///
+    /// Without a [`respond`](Self::respond) before it this is [`fail`](Self::fail).
+    pub fn finish(&mut self, now: Time) -> Finish {
+        let missing_bytes = match self.sending {
+            Sending::Nothing => {
+                self.fail();
+                return Finish::Complete;
+            }
+            Sending::Counted { left } => left,
+            Sending::Chunked => {
+                self.output.extend_from_slice(b"0\r\n\r\n");
+                0
+            }
+            Sending::UntilClose | Sending::NoBody => 0,
+        };
+        self.sending = Sending::Nothing;
+        if missing_bytes > 0 {
+            self.close(Closing::AfterOutput { linger: true });
+            return Finish::Short { missing_bytes };
+        }
+        if self.request.keep_alive {
+            self.next_request(now);
+        } else {
+            let linger = !self.peer_ended && (self.server_closes() || !self.unused().is_empty());
+            self.close(Closing::AfterOutput { linger });
+        }
+        Finish::Complete
+    }
+
+    /// The response broke off after its head, or will never come: the connection is cut in a way that does not look
+    /// like an end. Ignored while no request awaits a response.
+    pub fn fail(&mut self) {
+        if self.sending == Sending::Nothing && !self.awaits_response() {
+            return;
+        }
+        let looks_incomplete = matches!(self.sending, Sending::Chunked | Sending::Counted { left: 1.. });
+        self.sending = Sending::Nothing;
+        self.close(if looks_incomplete { Closing::AfterOutput { linger: false } } else { Closing::Abort });
+    }
+
+    /// The small text response to a request that is refused.
+    pub(super) fn write_rejection(&mut self, rejection: &Rejection, wall: SystemTime) {
+        let is_head = self.request.is_head;
+        self.sending = Sending::Nothing;
+        let (phrase, output) = (rejection.phrase(), &mut self.output);
+        output.extend_from_slice(b"HTTP/1.1 ");
+        output.extend_from_slice(itoa::Buffer::new().format(rejection.status).as_bytes());
+        for part in [" ", phrase, "\r\nContent-Type: text/plain\r\n"] {
+            output.extend_from_slice(part.as_bytes());
+        }
+        output.extend_from_slice(self.date.at(wall));
+        write_server(output, self.config.server.as_deref());
+        write_content_length(output, rejection.reason.len() as u64 + 1);
+        output.extend_from_slice(b"Connection: close\r\n\r\n");
+        if !is_head {
+            output.extend_from_slice(rejection.reason.as_bytes());
+            output.push(b'\n');
+        }
+    }
+
+    fn awaits_response(&self) -> bool {
+        let has_begun = !matches!(self.receiving, Receiving::Head | Receiving::Discarding);
+        has_begun && self.closing.is_none() && self.sending == Sending::Nothing
+    }
+
+    /// What of the request has not been reported never will be.
+    fn stop_receiving(&mut self) {
+        match self.receiving {
+            Receiving::End => self.receiving = Receiving::Waiting,
+            Receiving::Counted(_) | Receiving::Chunked(_) => self.receiving = Receiving::Discarding,
+            _ => {}
+        }
+    }
+
+    fn framing(&self, head: &ResponseHead) -> Sending {
+        if self.request.is_head || is_bodiless(head.status()) {
+            return Sending::NoBody;
+        }
+        match head.content_length() {
+            Some(left) => Sending::Counted { left },
+            None if self.request.version == Version::Http11 => Sending::Chunked,
+            None => Sending::UntilClose,
+        }
+    }
+
+    /// Whether this response is the last although the peer may count on another one.
+    fn server_closes(&self) -> bool {
+        self.stopping
+            || matches!(self.receiving, Receiving::Discarding)
+            || self.config.requests_per_connection_max.is_some_and(|max| self.requests >= max)
+    }
+
+    fn close(&mut self, how: Closing) {
+        self.closing = Some(how);
+        self.receiving = Receiving::Discarding;
+    }
+}
+
+/// RFC 9110 sections 15.3.5, 15.3.6 and 15.4.5.
+fn is_bodiless(status: u16) -> bool {
+    matches!(status, 204 | 205 | 304)
+}
+
+fn write_server(output: &mut Vec<u8>, server: Option<&str>) {
+    if let Some(server) = server {
+        for part in ["Server: ", server, "\r\n"] {
+            output.extend_from_slice(part.as_bytes());
+        }
+    }
+}
+
+fn write_content_length(output: &mut Vec<u8>, length: u64) {
+    output.extend_from_slice(b"Content-Length: ");
+    output.extend_from_slice(itoa::Buffer::new().format(length).as_bytes());
+    output.extend_from_slice(b"\r\n");
+}
+
+fn write_chunk(output: &mut Vec<u8>, bytes: &[u8]) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut size = [0_u8; 16];
+    let (mut at, mut left) = (size.len(), bytes.len());
+    while left > 0 {
+        at -= 1;
+        size[at] = DIGITS[left & 15];
+        left >>= 4;
+    }
+    output.reserve(bytes.len() + size.len() + 4);
+    output.extend_from_slice(&size[at..]);
+    output.extend_from_slice(b"\r\n");
+    output.extend_from_slice(bytes);
+    output.extend_from_slice(b"\r\n");
+}
