@@ -1,0 +1,320 @@
+//! Scripted clients: the other end of a server's connections, worked by the test itself.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::Arc;
+
+use handwound_reactor::{Address, Close};
+
+use crate::choices::Family;
+use crate::network::{Link, Owner};
+use crate::trace::What;
+use crate::world::{Shared, World};
+
+/// How the server has parted from a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Parting {
+    /// It has not; or what it sent before parting has not been read yet.
+    Open,
+    /// It has ended its stream (FIN), and all of it has been received.
+    Finished,
+    /// It has reset the connection, before any end.
+    Reset,
+    /// Nobody listens there.
+    Refused,
+}
+
+#[derive(Debug)]
+pub(crate) struct ClientState {
+    connection: u32,
+    /// Everything received, and how much of it has been taken.
+    received: Vec<u8>,
+    taken: usize,
+    outbox: VecDeque<u8>,
+    /// Reads as soon as something comes.
+    eager: bool,
+    /// To end its stream once the outbox is empty.
+    finishing: bool,
+    finished: bool,
+    /// How it ended, once the client itself has left.
+    left: Option<Parting>,
+    /// It has left, but what it sent before is still to go out.
+    lingering: bool,
+}
+
+/// A client that does what the test says, at once and without a task of its own.
+///
+/// It reads whatever comes as soon as it comes, unless [`window`](Client::window) has made it slow. Dropping it
+/// leaves the connection as it is; copies are the same client.
+#[derive(Clone)]
+pub struct Client {
+    world: Arc<Shared>,
+    index: u32,
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Client({}, {:?})", self.index, self.closing())
+    }
+}
+
+impl Client {
+    pub(crate) fn connect(world: &Arc<Shared>, to: &Address) -> Client {
+        let index = world.with(|w| w.client_connect(to));
+        Client { world: Arc::clone(world), index }
+    }
+
+    /// Sends bytes; what finds no room waits, and follows as the server reads. Nothing happens to them after the
+    /// server has reset the connection.
+    ///
+    /// # Panics
+    /// When this client has already ended its own stream.
+    #[track_caller]
+    pub fn send(&self, bytes: impl AsRef<[u8]>) {
+        let sent = self.world.with(|w| w.client_send(self.index, bytes.as_ref()));
+        assert!(sent, "this client has ended its stream (finish, close or reset); it cannot send any more");
+    }
+
+    /// Everything received so far, including what was taken.
+    pub fn received(&self) -> Vec<u8> {
+        self.with(|client| client.received.clone())
+    }
+
+    /// What was received since the last call of this.
+    pub fn take_received(&self) -> Vec<u8> {
+        self.with(|client| {
+            let new = client.received[client.taken..].to_vec();
+            client.taken = client.received.len();
+            new
+        })
+    }
+
+    /// Everything received so far, as text; what is not UTF-8 becomes U+FFFD.
+    pub fn received_text(&self) -> String {
+        self.with(|client| String::from_utf8_lossy(&client.received).into_owned())
+    }
+
+    /// Ends this client's stream (FIN) once everything is sent, and goes on reading.
+    pub fn finish(&self) {
+        self.world.with(|w| w.client_finish(self.index));
+    }
+
+    /// Closes both ways, as a program that closes its socket: bytes it has not read or that come later are
+    /// answered with a reset. What it has sent before still goes out.
+    pub fn close(&self) {
+        self.world.with(|w| w.client_leave(self.index, Close::Graceful));
+    }
+
+    /// Resets the connection (RST).
+    pub fn reset(&self) {
+        self.world.with(|w| w.client_leave(self.index, Close::Reset));
+    }
+
+    /// How the server has parted. A client that has left keeps the answer of that moment.
+    pub fn closing(&self) -> Parting {
+        self.world.with(|w| w.client_parting(self.index))
+    }
+
+    /// Whether the server has ended, reset or refused the connection.
+    pub fn is_closed(&self) -> bool {
+        self.closing() != Parting::Open
+    }
+
+    /// Makes this a slow reader: from now on it holds at most `bytes` unread, and reads only when
+    /// [`read`](Client::read) says so.
+    pub fn window(&self, bytes: usize) {
+        self.world.with(|w| {
+            w.net.clients[self.index as usize].eager = false;
+            if let Some(connection) = w.client_connection(self.index) {
+                w.end_of(connection, 0).room_max = bytes;
+            }
+        });
+    }
+
+    /// A slow reader reads up to `bytes` bytes; returns how many there were.
+    pub fn read(&self, bytes: usize) -> usize {
+        self.world.with(|w| w.client_read(self.index, bytes))
+    }
+
+    /// Ends being slow: reads all there is and all that comes.
+    pub fn read_eagerly(&self) {
+        self.world.with(|w| {
+            w.net.clients[self.index as usize].eager = true;
+            if let Some(connection) = w.client_connection(self.index) {
+                w.end_of(connection, 0).room_max = w.network.receive_buffer_bytes;
+                w.client_read(self.index, usize::MAX);
+                w.freed(connection, 0);
+            }
+        });
+    }
+
+    /// How many bytes wait to be sent, for want of room at the server.
+    pub fn unsent_bytes(&self) -> usize {
+        self.with(|client| client.outbox.len())
+    }
+
+    /// This end's address, as the server sees it.
+    pub fn address(&self) -> Option<Address> {
+        self.world.with(|w| {
+            let connection = w.client_connection(self.index)?;
+            Some(w.end_of(connection, 0).local.clone())
+        })
+    }
+
+    fn with<R>(&self, use_it: impl FnOnce(&mut ClientState) -> R) -> R {
+        self.world.with(|w| use_it(&mut w.net.clients[self.index as usize]))
+    }
+}
+
+impl World {
+    fn client_connect(&mut self, to: &Address) -> u32 {
+        let index = self.net.clients.len() as u32;
+        let from = self.peer_address(to);
+        let state = ClientState {
+            connection: 0,
+            received: Vec::new(),
+            taken: 0,
+            outbox: VecDeque::new(),
+            eager: true,
+            finishing: false,
+            finished: false,
+            left: None,
+            lingering: false,
+        };
+        self.net.clients.push(state);
+        let connection = self.dial(Owner::Client(index), from, to);
+        self.net.clients[index as usize].connection = connection;
+        index
+    }
+
+    /// The connection of a client that has not left.
+    fn client_connection(&self, client: u32) -> Option<u32> {
+        let state = &self.net.clients[client as usize];
+        state.left.is_none().then_some(state.connection)
+    }
+
+    fn client_send(&mut self, client: u32, bytes: &[u8]) -> bool {
+        let state = &mut self.net.clients[client as usize];
+        if state.finishing || state.left.is_some() {
+            return false;
+        }
+        state.outbox.extend(bytes);
+        let connection = state.connection;
+        self.touch_connection(connection);
+        let number = self.number(connection, 0);
+        self.note(What::ClientSend, number, bytes.len() as u64);
+        self.client_flush(client);
+        true
+    }
+
+    /// Sends what waits and finds room. Called whenever there may be some.
+    pub(crate) fn client_flush(&mut self, client: u32) {
+        let state = &self.net.clients[client as usize];
+        if state.left.is_some() && !state.lingering {
+            return;
+        }
+        let connection = state.connection;
+        let (link, dead) = (self.end_of(connection, 0).link, self.end_of(connection, 0).dead);
+        if dead {
+            self.net.clients[client as usize].outbox.clear();
+        }
+        // Not to be entered again from the arrival of what it sends.
+        let mut outbox = std::mem::take(&mut self.net.clients[client as usize].outbox);
+        while link == Link::Up && !outbox.is_empty() {
+            let room = self.room(connection, 0).min(outbox.len());
+            if room == 0 || self.end_of(connection, 0).dead {
+                break;
+            }
+            let segment = if self.network.short_writes { self.part_of(room, "segment") } else { room };
+            let bytes: Vec<u8> = outbox.drain(..segment).collect();
+            self.transmit(connection, 0, std::iter::once(bytes.as_slice()));
+        }
+        let state = &mut self.net.clients[client as usize];
+        let empty = outbox.is_empty();
+        state.outbox = outbox;
+        if empty && link == Link::Up && state.finishing && !std::mem::replace(&mut state.finished, true) {
+            self.shut(connection, 0);
+        }
+        if (empty || dead) && std::mem::take(&mut self.net.clients[client as usize].lingering) {
+            self.part(connection, 0, Close::Graceful);
+        }
+    }
+
+    fn client_finish(&mut self, client: u32) {
+        let Some(connection) = self.client_connection(client) else { return };
+        if !std::mem::replace(&mut self.net.clients[client as usize].finishing, true) {
+            let number = self.number(connection, 0);
+            self.note(What::Shutdown, number, 0);
+            self.client_flush(client);
+        }
+    }
+
+    fn client_leave(&mut self, client: u32, how: Close) {
+        let Some(connection) = self.client_connection(client) else { return };
+        let number = self.number(connection, 0);
+        self.note(if how == Close::Reset { What::Reset } else { What::Close }, number, 0);
+        let parting = self.client_parting(client);
+        let pending = self.end_of(connection, 0).link == Link::Pending;
+        let state = &mut self.net.clients[client as usize];
+        state.left = Some(parting);
+        if how == Close::Graceful && !state.outbox.is_empty() || pending && state.finishing {
+            state.lingering = true;
+            return;
+        }
+        state.outbox.clear();
+        self.part(connection, 0, how);
+    }
+
+    fn client_parting(&mut self, client: u32) -> Parting {
+        if let Some(parting) = self.net.clients[client as usize].left {
+            return parting;
+        }
+        let connection = self.net.clients[client as usize].connection;
+        let end = self.end_of(connection, 0);
+        match end {
+            _ if end.link == Link::Failed => Parting::Refused,
+            _ if !end.inbox.is_empty() => Parting::Open,
+            _ if end.ended => Parting::Finished,
+            _ if end.dead => Parting::Reset,
+            _ => Parting::Open,
+        }
+    }
+
+    fn client_read(&mut self, client: u32, bytes: usize) -> usize {
+        let Some(connection) = self.client_connection(client) else { return 0 };
+        let count = self.end_of(connection, 0).inbox.len().min(bytes);
+        if count == 0 {
+            return 0;
+        }
+        self.touch_connection(connection);
+        let number = self.number(connection, 0);
+        self.note(What::ClientRead, number, count as u64);
+        let read = self.net.connections[connection as usize].ends[0].inbox.drain(..count);
+        self.net.clients[client as usize].received.extend(read);
+        self.freed(connection, 0);
+        count
+    }
+
+    /// Something has come for a client.
+    pub(crate) fn client_readable(&mut self, client: u32) {
+        let state = &self.net.clients[client as usize];
+        if state.eager && state.left.is_none() {
+            self.client_read(client, usize::MAX);
+        }
+    }
+
+    /// Between one byte and all of `bytes`, the plain choice being all.
+    pub(crate) fn part_of(&mut self, bytes: usize, label: &'static str) -> usize {
+        if bytes <= 1 {
+            return bytes;
+        }
+        let few = |world: &mut World, max: usize| {
+            1 + world.draw(Family::Split, u32::try_from(max).unwrap_or(u32::MAX), label) as usize
+        };
+        match self.draw(Family::Split, 4, label) {
+            0 | 1 => bytes,
+            2 => few(self, bytes.min(8)),
+            _ => few(self, bytes),
+        }
+    }
+}

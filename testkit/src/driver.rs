@@ -1,0 +1,261 @@
+//! Runs the tasks of a world, one at a time, as [`World::pick`] says.
+//!
+//! A task that is about to do a visible operation announces it and decides at once who goes next; only when that
+//! is another does it leave its coroutine. The same calls made outside of any task (by the test itself) take
+//! effect at once, and drive the world where they would have to wait.
+
+use std::any::Any;
+use std::cell::{Cell, RefCell};
+use std::panic::resume_unwind;
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+use std::thread::panicking;
+
+use handwound_reactor::Time;
+
+use crate::coroutine::{Ended, Fiber, suspend};
+use crate::diagnosis;
+use crate::trace::{NEVER, TEST};
+use crate::world::{Goal, Op, Pick, Shared};
+
+thread_local! {
+    /// The task that runs on this OS thread, and its world.
+    static CURRENT: Cell<Option<(usize, u32)>> = const { Cell::new(None) };
+    /// The drivers on this OS thread, by world.
+    static DRIVERS: RefCell<Vec<(usize, Weak<Driver>)>> = const { RefCell::new(Vec::new()) };
+}
+
+/// What a task unwinds with when its simulation is over. No panic: no message, no failure.
+struct Stopped;
+
+/// How often a wait that cannot end is let go as a spurious wakeup, while a panic is under way and another would
+/// abort the process.
+const SPURIOUS_MAX: u32 = 10_000;
+
+pub(crate) struct Driver {
+    pub(crate) world: Arc<Shared>,
+    fibers: RefCell<Vec<Option<Fiber>>>,
+    driving: Cell<bool>,
+}
+
+fn key(world: &Shared) -> usize {
+    std::ptr::from_ref(world) as usize
+}
+
+/// The task of `world` that is calling, if it is one.
+fn current(world: &Shared) -> Option<u32> {
+    CURRENT.get().filter(|(of, _)| *of == key(world)).map(|(_, task)| task)
+}
+
+/// Comes before every visible operation: returns when it may be done.
+pub(crate) fn before(world: &Shared, op: Op) {
+    match current(world) {
+        Some(task) => switch(world, task, op),
+        None => wait_outside(world, op),
+    }
+}
+
+fn switch(world: &Shared, task: u32, op: Op) {
+    let (mine, stopping) = world.with(|w| {
+        if w.stopping {
+            return (false, true);
+        }
+        w.announce(task, op);
+        let pick = w.pick();
+        let mine = pick == Pick::Task(task);
+        w.picked = (!mine).then_some(pick);
+        (mine, false)
+    });
+    if mine {
+        return;
+    }
+    if !stopping {
+        // A panic under way here or in another task: see `stop`.
+        let unwinding = panicking();
+        suspend();
+        if world.with(|w| !w.stopping) {
+            return;
+        }
+        return stop(world, task, op, unwinding);
+    }
+    stop(world, task, op, panicking());
+}
+
+/// The simulation is over: unwinds the task that is calling. Where another panic might abort the process, that is
+/// in a destructor, lets it go on as far as it can instead.
+fn stop(world: &Shared, task: u32, op: Op, unwinding: bool) {
+    let first = world.with(|w| !std::mem::replace(&mut w.tasks[task as usize].stopped, true));
+    // Told a second time without unwinding, it has caught the first: then again.
+    if !unwinding && (first || !panicking()) || first && op == Op::Start {
+        resume_unwind(Box::new(Stopped));
+    }
+    while !world.with(|w| w.enabled(op)) {
+        suspend();
+    }
+}
+
+fn wait_outside(world: &Shared, op: Op) {
+    if world.with(|w| w.enabled(op)) {
+        return;
+    }
+    let driver = DRIVERS.with_borrow(|all| all.iter().find(|(of, _)| *of == key(world)).and_then(|(_, d)| d.upgrade()));
+    match driver {
+        Some(driver) if world.with(|w| !w.stopping) && !driver.driving.get() => {
+            driver.drive(Goal::Enabled(op), Some(NEVER));
+            if world.with(|w| w.enabled(op)) {
+                return;
+            }
+            forlorn(world, "the test waits for what will never come");
+        }
+        Some(_) if world.with(|w| !w.stopping) => forlorn(world, "one simulation cannot wait inside another's task"),
+        _ => forlorn(world, "the simulation is over, or belongs to another OS thread"),
+    }
+}
+
+/// A wait that cannot end.
+fn forlorn(world: &Shared, why: &str) {
+    let report = || world.with(|w| diagnosis::waits(w));
+    if !panicking() {
+        panic!("{why}\n{}", report());
+    }
+    let count = world.with(|w| {
+        w.spurious += 1;
+        w.spurious
+    });
+    if count > SPURIOUS_MAX {
+        eprintln!("{why}, in a destructor, while a panic is under way\n{}", report());
+        std::process::abort();
+    }
+}
+
+impl Driver {
+    pub(crate) fn new(world: Arc<Shared>) -> Rc<Driver> {
+        let driver = Rc::new(Driver { world, fibers: RefCell::default(), driving: Cell::new(false) });
+        DRIVERS.with_borrow_mut(|all| all.push((key(&driver.world), Rc::downgrade(&driver))));
+        driver
+    }
+
+    /// Starts a task whose body may hold what cannot leave this OS thread.
+    pub(crate) fn spawn_local(&self, name: &str, body: Box<dyn FnOnce()>) {
+        let task = self.world.with(|w| w.spawn(name, None));
+        self.put(task, Fiber::new(body));
+    }
+
+    /// Runs tasks until `goal`; the clock goes no further than `clock_max`.
+    pub(crate) fn drive(&self, goal: Goal, clock_max: Option<Time>) {
+        assert!(!self.driving.replace(true), "the world is driven by the test, not by one of its tasks");
+        let _over = Over(self);
+        self.world.with(|w| w.aim(goal, clock_max));
+        loop {
+            match self.world.with(|w| w.picked.take().unwrap_or_else(|| w.pick())) {
+                Pick::Task(task) => {
+                    if let Some(payload) = self.resume(task) {
+                        eprintln!("the panic above was in the simulated thread `{}`", self.name(task));
+                        resume_unwind(payload);
+                    }
+                }
+                Pick::Stop => return,
+                Pick::Spent => {
+                    let report = self.world.with(|w| diagnosis::livelock(w));
+                    panic!("{report}");
+                }
+            }
+        }
+    }
+
+    fn name(&self, task: u32) -> String {
+        self.world.with(|w| w.task_name(task).to_owned())
+    }
+
+    fn put(&self, task: u32, fiber: Fiber) {
+        let mut fibers = self.fibers.borrow_mut();
+        let index = task as usize;
+        if fibers.len() <= index {
+            fibers.resize_with(index + 1, || None);
+        }
+        fibers[index] = Some(fiber);
+    }
+
+    /// Lets a task go on to its next switch; the payload, if it ends by a panic.
+    fn resume(&self, task: u32) -> Option<Box<dyn Any + Send>> {
+        let kept = self.fibers.borrow_mut().get_mut(task as usize).and_then(Option::take);
+        let mut fiber = match kept {
+            Some(fiber) => fiber,
+            None => {
+                let body = self.world.with(|w| w.tasks[task as usize].body.take());
+                Fiber::new(body.expect("a task that has not ended has a fiber or a body"))
+            }
+        };
+        let outer = CURRENT.replace(Some((key(&self.world), task)));
+        let ended = fiber.resume();
+        CURRENT.set(outer);
+        match ended {
+            None => {
+                self.put(task, fiber);
+                None
+            }
+            Some(ended) => {
+                fiber.recycle();
+                self.ended(task, ended)
+            }
+        }
+    }
+
+    fn ended(&self, task: u32, ended: Ended) -> Option<Box<dyn Any + Send>> {
+        let payload = ended.err().filter(|payload| !payload.is::<Stopped>());
+        self.world.with(|w| w.end(task, payload.is_some()));
+        payload
+    }
+
+    /// Ends all tasks: unwinds those that have begun, drops the bodies of those that have not. What will not end
+    /// (it waits in a destructor) is left behind with its stack.
+    pub(crate) fn stop(&self) {
+        self.world.with(|w| w.stopping = true);
+        self.driving.set(true);
+        loop {
+            let live = self.world.with(|w| w.live().to_vec());
+            let mut progress = false;
+            for task in live {
+                if self.unstarted(task) {
+                    self.world.with(|w| w.end(task, false));
+                    progress = true;
+                    continue;
+                }
+                // A panic while unwinding has had its message; the first one is what the test fails by.
+                drop(self.resume(task));
+                progress |= self.world.with(|w| w.tasks[task as usize].done);
+            }
+            if !progress {
+                break;
+            }
+        }
+        for (task, fiber) in self.fibers.take().into_iter().enumerate() {
+            if let Some(fiber) = fiber {
+                eprintln!("the simulated thread `{}` waits in a destructor; it is left behind", self.name(task as u32));
+                std::mem::forget(fiber);
+            }
+        }
+        DRIVERS.with_borrow_mut(|all| all.retain(|(of, _)| *of != key(&self.world)));
+    }
+
+    /// Drops the body of a task that has not begun; false if it has.
+    fn unstarted(&self, task: u32) -> bool {
+        if self.world.with(|w| w.tasks[task as usize].op != Some(Op::Start)) {
+            return false;
+        }
+        // Out of the lock: what a body owns may call back when it is dropped.
+        drop(self.world.with(|w| w.tasks[task as usize].body.take()));
+        drop(self.fibers.borrow_mut().get_mut(task as usize).and_then(Option::take));
+        true
+    }
+}
+
+/// Ends a drive, also by a panic.
+struct Over<'a>(&'a Driver);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.driving.set(false);
+        self.0.world.with(|w| w.actor = TEST);
+    }
+}

@@ -1,0 +1,470 @@
+//! The network between reactors and scripted clients: connections, what is under way in them, and its arrival.
+//!
+//! A connection is two one-way pipes, each with a bounded buffer at the receiving end. What has been written is
+//! first under way, in order, and then in the inbox. Ends and resets travel the same way, behind the bytes.
+//! Where Linux and others differ (a reset and unread bytes, the errors after it), this does as Linux does.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+use std::io::{self, ErrorKind};
+use std::time::Duration;
+
+use handwound_reactor::{Address, Close, Time};
+
+use crate::choices::{Choices, Family};
+use crate::client::ClientState;
+use crate::sockets::ReactorState;
+use crate::trace::{What, end_number};
+use crate::world::World;
+
+/// How a world's network behaves. Drawn from the choices when the world is made (all calm for
+/// [`Choices::calm`]), and to be changed with [`Sim::set_network`](crate::Sim::set_network).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NetworkOptions {
+    /// How many bytes each end of a connection made from now on holds before the writer must wait.
+    pub receive_buffer_bytes: usize,
+    /// Bytes, ends and resets are under way for a time that is drawn, up to 200 ms; otherwise they arrive at once.
+    pub latency: bool,
+    /// A read may give fewer bytes than there are.
+    pub short_reads: bool,
+    /// A write may take fewer bytes than there is room for; what clients send is cut into segments.
+    pub short_writes: bool,
+    /// A read that empties the buffer may refrain from saying so.
+    pub undrained: bool,
+    /// Calls may give `WouldBlock` though they could succeed (and the edge comes again), and edges may be
+    /// reported that bring nothing.
+    pub fickle: bool,
+}
+
+impl NetworkOptions {
+    /// Whole reads and writes, at once; buffers of 64 KiB.
+    pub fn calm() -> NetworkOptions {
+        NetworkOptions {
+            receive_buffer_bytes: 64 * 1024,
+            latency: false,
+            short_reads: false,
+            short_writes: false,
+            undrained: false,
+            fickle: false,
+        }
+    }
+
+    /// Everything at its most troublesome.
+    pub fn rough() -> NetworkOptions {
+        let calm = NetworkOptions::calm();
+        NetworkOptions { latency: true, short_reads: true, short_writes: true, undrained: true, fickle: true, ..calm }
+    }
+
+    pub(crate) fn drawn(choices: &mut Choices) -> NetworkOptions {
+        let mut on = |label| choices.draw(Family::Profile, 2, label) == 1;
+        NetworkOptions {
+            latency: on("latency"),
+            short_reads: on("short reads"),
+            short_writes: on("short writes"),
+            undrained: on("undrained"),
+            fickle: on("fickle"),
+            ..NetworkOptions::calm()
+        }
+    }
+}
+
+/// Who holds an end of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Owner {
+    /// Nobody yet: it waits in a listener's queue.
+    Queue(u32),
+    Reactor {
+        reactor: u32,
+        slot: u32,
+    },
+    Client(u32),
+    /// Nobody any more.
+    Gone,
+}
+
+/// How far a connect has come; only the connecting side asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Link {
+    Pending,
+    Up,
+    Failed,
+}
+
+#[derive(Debug)]
+pub(crate) struct End {
+    pub(crate) owner: Owner,
+    pub(crate) link: Link,
+    pub(crate) local: Address,
+    /// Arrived, not yet read.
+    pub(crate) inbox: VecDeque<u8>,
+    /// On the way here.
+    under_way: VecDeque<u8>,
+    pub(crate) room_max: usize,
+    /// When the last thing on the way here arrives: nothing overtakes it.
+    last_due: Time,
+    things_under_way: u32,
+    /// The peer's stream has ended, after what is in the inbox.
+    pub(crate) ended: bool,
+    /// Told once to the next call that asks.
+    pub(crate) error: Option<ErrorKind>,
+    /// Reset by either side, or refused: nothing comes or goes any more.
+    pub(crate) dead: bool,
+    /// Our stream has ended.
+    pub(crate) shut: bool,
+}
+
+/// Side 0 of a connection has connected, side 1 accepts.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    pub(crate) serial: u32,
+    object: u32,
+    pub(crate) ends: [End; 2],
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Cargo {
+    Connect,
+    Established,
+    Refused,
+    Bytes(usize),
+    End,
+    Reset,
+}
+
+/// Something on its way to one end. Ordered by arrival, then by departure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Delivery {
+    due: Time,
+    sequence: u64,
+    connection: u32,
+    side: u8,
+    cargo: Cargo,
+}
+
+#[derive(Debug)]
+pub(crate) struct Listener {
+    pub(crate) address: Address,
+    pub(crate) reactor: u32,
+    pub(crate) slot: u32,
+    pub(crate) backlog_max: usize,
+    /// Established, not yet accepted.
+    pub(crate) queue: VecDeque<u32>,
+    /// Waiting for room in the queue.
+    pub(crate) overflow: VecDeque<u32>,
+    pub(crate) open: bool,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Network {
+    pub(crate) reactors: Vec<ReactorState>,
+    pub(crate) listeners: Vec<Listener>,
+    pub(crate) clients: Vec<ClientState>,
+    pub(crate) connections: Vec<Connection>,
+    free: Vec<u32>,
+    deliveries: BinaryHeap<Reverse<Delivery>>,
+    sequence: u64,
+    serials: u32,
+    pub(crate) ports: u16,
+    pub(crate) accept_fails: VecDeque<io::Error>,
+}
+
+impl Network {
+    /// When the next thing arrives.
+    pub(crate) fn next_due(&self) -> Option<Time> {
+        self.deliveries.peek().map(|Reverse(next)| next.due)
+    }
+
+    /// The number that the next connection will have.
+    pub(crate) fn next_serial(&self) -> u32 {
+        self.serials
+    }
+}
+
+impl World {
+    pub(crate) fn end_of(&mut self, connection: u32, side: u8) -> &mut End {
+        &mut self.net.connections[connection as usize].ends[side as usize]
+    }
+
+    /// The number by which traces know an end.
+    pub(crate) fn number(&self, connection: u32, side: u8) -> u32 {
+        end_number(self.net.connections[connection as usize].serial, side)
+    }
+
+    pub(crate) fn touch_connection(&mut self, connection: u32) {
+        let object = self.net.connections[connection as usize].object;
+        self.touch(object);
+    }
+
+    /// A connection that sets out from `owner` to whoever listens at `to`.
+    pub(crate) fn dial(&mut self, owner: Owner, from: Address, to: &Address) -> u32 {
+        let room_max = self.network.receive_buffer_bytes;
+        let end = |owner, local| End {
+            owner,
+            link: Link::Pending,
+            local,
+            inbox: VecDeque::new(),
+            under_way: VecDeque::new(),
+            room_max,
+            last_due: Time::ZERO,
+            things_under_way: 0,
+            ended: false,
+            error: None,
+            dead: false,
+            shut: false,
+        };
+        let ends = [end(owner, from), end(Owner::Gone, to.clone())];
+        let serial = self.net.serials;
+        self.net.serials += 1;
+        let index = match self.net.free.pop() {
+            Some(index) => {
+                let object = self.net.connections[index as usize].object;
+                self.net.connections[index as usize] = Connection { serial, object, ends };
+                index
+            }
+            None => {
+                let object = self.new_object();
+                self.net.connections.push(Connection { serial, object, ends });
+                self.net.connections.len() as u32 - 1
+            }
+        };
+        self.note(What::Connect, serial, 0);
+        self.post(index, 1, Cargo::Connect);
+        index
+    }
+
+    // What each side does.
+
+    /// Puts bytes on their way from `side`; how many there was room for.
+    pub(crate) fn transmit<'a>(&mut self, connection: u32, side: u8, from: impl Iterator<Item = &'a [u8]>) -> usize {
+        let immediate = self.immediate(connection, 1 - side);
+        let mut room = self.room(connection, side);
+        let peer = self.end_of(connection, 1 - side);
+        let into = if immediate { &mut peer.inbox } else { &mut peer.under_way };
+        let mut sent = 0;
+        for bytes in from {
+            let bytes = &bytes[..bytes.len().min(room)];
+            into.extend(bytes);
+            room -= bytes.len();
+            sent += bytes.len();
+        }
+        if sent == 0 {
+            return 0;
+        }
+        if immediate {
+            self.arrive(connection, 1 - side, Cargo::Bytes(sent), true);
+        } else {
+            self.post(connection, 1 - side, Cargo::Bytes(sent));
+        }
+        sent
+    }
+
+    /// How many bytes `side` could write now.
+    pub(crate) fn room(&mut self, connection: u32, side: u8) -> usize {
+        let peer = self.end_of(connection, 1 - side);
+        peer.room_max.saturating_sub(peer.inbox.len() + peer.under_way.len())
+    }
+
+    /// Half-closes: ends the stream of `side`.
+    pub(crate) fn shut(&mut self, connection: u32, side: u8) {
+        if std::mem::replace(&mut self.end_of(connection, side).shut, true) {
+            return;
+        }
+        if !self.end_of(connection, side).dead {
+            self.post(connection, 1 - side, Cargo::End);
+        }
+    }
+
+    /// Lets go of an end. Unread bytes make a reset of a graceful close, as systems do.
+    pub(crate) fn part(&mut self, connection: u32, side: u8, how: Close) {
+        self.touch_connection(connection);
+        let end = self.end_of(connection, side);
+        let (alive, unread) = (!end.dead && end.link == Link::Up, !end.inbox.is_empty());
+        end.owner = Owner::Gone;
+        end.inbox.clear();
+        match how {
+            Close::Graceful if alive && !unread => self.shut(connection, side),
+            Close::Graceful if alive => {
+                self.end_of(connection, side).dead = true;
+                self.post(connection, 1 - side, Cargo::Reset);
+            }
+            Close::Reset if alive => {
+                self.end_of(connection, side).dead = true;
+                self.end_of(connection, 1 - side).under_way.clear();
+                self.post(connection, 1 - side, Cargo::Reset);
+            }
+            _ => self.end_of(connection, side).dead = true,
+        }
+        self.retire(connection);
+    }
+
+    /// After bytes were taken from the inbox of `side`: lets its peer write again.
+    pub(crate) fn freed(&mut self, connection: u32, side: u8) {
+        let writer = 1 - side;
+        let room = self.room(connection, writer);
+        // Systems wait until a notable part is free, so that writers are not woken for every byte.
+        if room >= self.end_of(connection, side).room_max.div_ceil(3) {
+            self.writable(connection, writer);
+        }
+    }
+
+    // What is under way.
+
+    fn immediate(&mut self, connection: u32, to: u8) -> bool {
+        !self.network.latency && self.end_of(connection, to).things_under_way == 0
+    }
+
+    fn post(&mut self, connection: u32, to: u8, cargo: Cargo) {
+        if self.immediate(connection, to) {
+            return self.arrive(connection, to, cargo, false);
+        }
+        let latency = if self.network.latency { self.latency() } else { Duration::ZERO };
+        let due = (self.now + latency).max(self.end_of(connection, to).last_due);
+        let end = self.end_of(connection, to);
+        end.last_due = due;
+        end.things_under_way += 1;
+        self.net.sequence += 1;
+        let sequence = self.net.sequence;
+        self.net.deliveries.push(Reverse(Delivery { due, sequence, connection, side: to, cargo }));
+    }
+
+    fn latency(&mut self) -> Duration {
+        match self.draw(Family::Latency, 4, "latency") {
+            0 | 1 => Duration::ZERO,
+            2 => Duration::from_micros(u64::from(self.draw(Family::Latency, 1000, "latency in us"))),
+            _ => Duration::from_millis(1 + u64::from(self.draw(Family::Latency, 200, "latency in ms"))),
+        }
+    }
+
+    /// Brings what is due first.
+    pub(crate) fn deliver_next(&mut self) {
+        let Some(Reverse(next)) = self.net.deliveries.pop() else { return };
+        self.end_of(next.connection, next.side).things_under_way -= 1;
+        self.arrive(next.connection, next.side, next.cargo, false);
+        self.retire(next.connection);
+    }
+
+    /// `there`: the bytes are in the inbox already.
+    fn arrive(&mut self, connection: u32, side: u8, cargo: Cargo, there: bool) {
+        self.touch_connection(connection);
+        let number = self.number(connection, side);
+        match cargo {
+            Cargo::Connect => self.arrive_at_listener(connection),
+            Cargo::Established => {
+                self.note(What::Establish, number >> 1, 0);
+                self.end_of(connection, side).link = Link::Up;
+                self.writable(connection, side);
+            }
+            Cargo::Refused => {
+                self.note(What::Refuse, number >> 1, 0);
+                let end = self.end_of(connection, side);
+                (end.link, end.error, end.dead) = (Link::Failed, Some(ErrorKind::ConnectionRefused), true);
+                self.readable(connection, side);
+                self.writable(connection, side);
+            }
+            Cargo::Bytes(count) => self.arrive_bytes(connection, side, count, there),
+            Cargo::End => {
+                let end = self.end_of(connection, side);
+                if !end.dead && end.owner != Owner::Gone {
+                    end.ended = true;
+                    self.note(What::ArriveEnd, number, 0);
+                    self.readable(connection, side);
+                }
+            }
+            Cargo::Reset => {
+                let end = self.end_of(connection, side);
+                if !std::mem::replace(&mut end.dead, true) {
+                    // After the end of the peer's stream there is nothing more to tell a reader.
+                    end.error = if end.ended { None } else { Some(ErrorKind::ConnectionReset) };
+                    self.end_of(connection, 1 - side).under_way.clear();
+                    self.note(What::ArriveReset, number, 0);
+                    self.readable(connection, side);
+                    self.writable(connection, side);
+                }
+            }
+        }
+    }
+
+    fn arrive_bytes(&mut self, connection: u32, side: u8, count: usize, there: bool) {
+        let end = self.end_of(connection, side);
+        if !there {
+            // Fewer than were sent, if a reset has dropped them since.
+            let count = count.min(end.under_way.len());
+            let End { inbox, under_way, .. } = end;
+            inbox.extend(under_way.drain(..count));
+        }
+        if end.dead || end.owner == Owner::Gone {
+            end.inbox.clear();
+            if !std::mem::replace(&mut end.dead, true) {
+                // Nobody is here to read this: the writer is told so, behind what was sent to it before.
+                self.post(connection, 1 - side, Cargo::Reset);
+            }
+            return;
+        }
+        let number = self.number(connection, side);
+        self.note(What::Arrive, number, count as u64);
+        self.readable(connection, side);
+    }
+
+    fn arrive_at_listener(&mut self, connection: u32) {
+        if self.end_of(connection, 0).dead {
+            self.end_of(connection, 1).dead = true;
+            return;
+        }
+        let to = self.end_of(connection, 1).local.clone();
+        let Some(index) = self.listener_at(&to) else {
+            self.end_of(connection, 1).dead = true;
+            return self.post(connection, 0, Cargo::Refused);
+        };
+        let listener = &mut self.net.listeners[index as usize];
+        if listener.queue.len() >= listener.backlog_max {
+            listener.overflow.push_back(connection);
+            return;
+        }
+        self.enqueue(connection, index);
+    }
+
+    /// Establishes a connection, into the queue of a listener that has room.
+    fn enqueue(&mut self, connection: u32, listener: u32) {
+        let end = self.end_of(connection, 1);
+        (end.owner, end.link) = (Owner::Queue(listener), Link::Up);
+        self.net.listeners[listener as usize].queue.push_back(connection);
+        self.post(connection, 0, Cargo::Established);
+        self.listener_readable(listener);
+    }
+
+    /// Lets the next that waits for room into a listener's queue.
+    pub(crate) fn admit(&mut self, listener: u32) {
+        while let Some(waiting) = self.net.listeners[listener as usize].overflow.pop_front() {
+            if !self.end_of(waiting, 0).dead {
+                return self.enqueue(waiting, listener);
+            }
+            self.end_of(waiting, 1).dead = true;
+            self.retire(waiting);
+        }
+    }
+
+    /// Refuses or resets the connections that wait at a listener which closes.
+    pub(crate) fn turn_away(&mut self, listener: u32) {
+        let listener = &mut self.net.listeners[listener as usize];
+        let (queue, overflow) = (std::mem::take(&mut listener.queue), std::mem::take(&mut listener.overflow));
+        for connection in queue {
+            self.part(connection, 1, Close::Reset);
+        }
+        for connection in overflow {
+            self.end_of(connection, 1).dead = true;
+            self.post(connection, 0, Cargo::Refused);
+        }
+    }
+
+    /// Frees a connection that both sides have left and nothing is on the way in.
+    fn retire(&mut self, connection: u32) {
+        let ends = &mut self.net.connections[connection as usize].ends;
+        let over = |end: &End| end.owner == Owner::Gone && end.things_under_way == 0 && (end.shut || end.dead);
+        if ends.iter().all(over) {
+            // Marked, so that it is not freed twice.
+            ends[0].owner = Owner::Client(u32::MAX);
+            self.net.free.push(connection);
+        }
+    }
+}

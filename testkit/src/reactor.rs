@@ -1,0 +1,122 @@
+//! The reactor whose clock is wound by hand and whose sockets are memory.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use handwound_reactor::{Address, Close, Event, ListenOptions, Reactor, Received, Sock, Time, Wake, Waker};
+
+use crate::driver::before;
+use crate::world::{Op, Shared, World};
+
+/// Every world begins at Sun, 06 Nov 1994 08:49:37 GMT, the date that RFC 9110 uses in its examples.
+const EPOCH_SECONDS: u64 = 784_111_777;
+
+/// A simulated reactor. What it has open is closed when it is dropped.
+///
+/// In a task, `poll` lets others run until it is ready. Called by the test itself, it drives the world as
+/// [`Sim::settle`](crate::Sim::settle) does, until it is ready.
+///
+/// # Panics
+/// `poll`, called by the test itself, when nothing can move any more; the message says who waits for what.
+pub struct MockReactor {
+    world: Arc<Shared>,
+    index: u32,
+}
+
+impl fmt::Debug for MockReactor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "MockReactor({})", self.index)
+    }
+}
+
+impl MockReactor {
+    pub(crate) fn new(world: Arc<Shared>, name: &str) -> MockReactor {
+        let index = world.with(|w| w.new_reactor(name));
+        MockReactor { world, index }
+    }
+
+    /// A socket call: a point where others may go first, if the simulation is told so.
+    fn socket<R>(&self, call: impl FnOnce(&mut World, u32) -> R) -> R {
+        if self.world.with(|w| w.socket_switches && !w.stopping) {
+            before(&self.world, Op::Socket);
+        }
+        self.world.with(|w| call(w, self.index))
+    }
+}
+
+impl Reactor for MockReactor {
+    fn now(&self) -> Time {
+        self.world.with(|w| w.now)
+    }
+
+    fn wall_clock(&self) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(EPOCH_SECONDS) + self.now().since_start()
+    }
+
+    fn listen(&mut self, at: &Address, options: &ListenOptions) -> io::Result<Sock> {
+        self.socket(|w, reactor| w.listen(reactor, at, options))
+    }
+
+    fn accept(&mut self, listener: Sock) -> io::Result<(Sock, Address)> {
+        self.socket(|w, reactor| w.accept(reactor, listener))
+    }
+
+    fn connect(&mut self, to: &Address) -> io::Result<Sock> {
+        self.socket(|w, reactor| w.connect(reactor, to))
+    }
+
+    fn connect_result(&mut self, sock: Sock) -> io::Result<bool> {
+        self.socket(|w, reactor| w.connect_result(reactor, sock))
+    }
+
+    fn local_address(&self, sock: Sock) -> io::Result<Address> {
+        self.world.with(|w| w.local_address(self.index, sock))
+    }
+
+    fn read(&mut self, sock: Sock, into: &mut [u8]) -> io::Result<Received> {
+        self.socket(|w, reactor| w.read(reactor, sock, into))
+    }
+
+    fn write(&mut self, sock: Sock, from: &[io::IoSlice<'_>]) -> io::Result<usize> {
+        self.socket(|w, reactor| w.write(reactor, sock, from))
+    }
+
+    fn shutdown_write(&mut self, sock: Sock) -> io::Result<()> {
+        self.socket(|w, reactor| w.shutdown_write(reactor, sock))
+    }
+
+    fn close(&mut self, sock: Sock, how: Close) {
+        self.socket(|w, reactor| w.close(reactor, sock, how));
+    }
+
+    fn poll(&mut self, events: &mut Vec<Event>, until: Option<Time>) -> io::Result<()> {
+        events.clear();
+        before(&self.world, Op::Poll { reactor: self.index, until });
+        self.world.with(|w| w.poll(self.index, events));
+        Ok(())
+    }
+
+    fn waker(&self) -> Waker {
+        Waker::new(Arc::new(SimWaker { world: Arc::clone(&self.world), reactor: self.index }))
+    }
+}
+
+impl Drop for MockReactor {
+    fn drop(&mut self) {
+        self.world.with(|w| w.drop_reactor(self.index));
+    }
+}
+
+struct SimWaker {
+    world: Arc<Shared>,
+    reactor: u32,
+}
+
+impl Wake for SimWaker {
+    fn wake(&self) {
+        before(&self.world, Op::Wake(self.reactor));
+        self.world.with(|w| w.wake(self.reactor));
+    }
+}

@@ -1,0 +1,131 @@
+//! Depth-first search over schedules, without keeping states: every run begins anew and follows a prefix.
+//!
+//! Sleep sets leave out orders that differ only in how independent moves are arranged. A move's footprint is the
+//! set of objects that it really touched when it ran; two moves are independent when their footprints are
+//! disjoint. Once everything that begins with move `a` has been seen, `a` sleeps in the branches beside it until
+//! a move runs that touches something `a` touched. A run in which all who could go are asleep repeats one that
+//! has been seen; it is brought to its end in the plain order and counted as redundant.
+
+/// A move that need not be tried now, and what it touched.
+#[derive(Clone, Copy, Debug)]
+struct Sleeper {
+    actor: u32,
+    footprint: u128,
+}
+
+#[derive(Debug)]
+enum Node {
+    /// Who goes next. `footprint` is what the running move has touched, in all runs through here.
+    Schedule { chosen: u32, rest: Vec<u32>, done: Vec<Sleeper>, footprint: u128 },
+    /// A decision of the test.
+    Branch { taken: u32, options: u32 },
+}
+
+/// The tree of schedules, as far as it must be remembered: the path of the present run.
+#[derive(Debug, Default)]
+pub(crate) struct Search {
+    nodes: Vec<Node>,
+    depth: usize,
+    sleep: Vec<Sleeper>,
+    /// The node whose move is running.
+    running: Option<usize>,
+    redundant: bool,
+    sleep_sets: bool,
+}
+
+impl Search {
+    pub(crate) fn new(sleep_sets: bool) -> Search {
+        Search { sleep_sets, ..Search::default() }
+    }
+
+    /// Whether the present run repeats one that was seen, up to the order of independent moves.
+    pub(crate) fn redundant(&self) -> bool {
+        self.redundant
+    }
+
+    /// Which of `actors` goes next; `footprint` is what has been touched since the last call.
+    pub(crate) fn schedule(&mut self, actors: &[u32], footprint: u128) -> usize {
+        self.end_of_move(footprint);
+        if self.redundant {
+            return 0;
+        }
+        let asleep = |actor: &u32| self.sleep.iter().any(|sleeper| sleeper.actor == *actor);
+        let mut awake = actors.iter().copied().filter(|actor| !asleep(actor));
+        let Some(first) = awake.next() else {
+            self.redundant = true;
+            return 0;
+        };
+        let rest: Vec<u32> = awake.collect();
+        let position = |actor| actors.iter().position(|&other| other == actor);
+        if rest.is_empty() {
+            return position(first).unwrap_or(0);
+        }
+        if self.depth == self.nodes.len() {
+            self.nodes.push(Node::Schedule { chosen: first, rest, done: Vec::new(), footprint: 0 });
+        }
+        let Node::Schedule { chosen, done, .. } = &self.nodes[self.depth] else { not_deterministic() };
+        if self.sleep_sets {
+            self.sleep.extend(done);
+        }
+        let position = position(*chosen);
+        self.running = Some(self.depth);
+        self.depth += 1;
+        position.unwrap_or_else(|| not_deterministic())
+    }
+
+    /// Takes each of `options` in turn, over the runs.
+    pub(crate) fn branch(&mut self, options: u32) -> u32 {
+        if self.redundant {
+            return 0;
+        }
+        if self.depth == self.nodes.len() {
+            self.nodes.push(Node::Branch { taken: 0, options });
+        }
+        let Node::Branch { taken, options: then } = self.nodes[self.depth] else { not_deterministic() };
+        if then != options {
+            not_deterministic();
+        }
+        self.depth += 1;
+        taken
+    }
+
+    /// Ends a run and turns to the next; false when all have been seen.
+    pub(crate) fn next_run(&mut self, footprint: u128) -> bool {
+        self.end_of_move(footprint);
+        self.depth = 0;
+        self.sleep.clear();
+        self.redundant = false;
+        while let Some(node) = self.nodes.last_mut() {
+            match node {
+                Node::Schedule { chosen, rest, done, footprint } if !rest.is_empty() => {
+                    done.push(Sleeper { actor: *chosen, footprint: *footprint });
+                    *chosen = rest.remove(0);
+                    *footprint = 0;
+                    return true;
+                }
+                Node::Branch { taken, options } if *taken + 1 < *options => {
+                    *taken += 1;
+                    return true;
+                }
+                _ => self.nodes.pop(),
+            };
+        }
+        false
+    }
+
+    fn end_of_move(&mut self, touched: u128) {
+        if let Some(index) = self.running.take()
+            && let Some(Node::Schedule { footprint, .. }) = self.nodes.get_mut(index)
+        {
+            *footprint |= touched;
+        }
+        self.sleep.retain(|sleeper| sleeper.footprint & touched == 0);
+    }
+}
+
+fn not_deterministic() -> ! {
+    panic!(
+        "the same decisions led elsewhere this time: something in the test is left to chance \
+         (a clock, a HashMap's order, an address, state kept from one run to the next)"
+    );
+}

@@ -1,0 +1,228 @@
+//! A world, and the handle by which a test drives it.
+
+use std::fmt;
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use handwound_reactor::{Address, Time};
+
+use crate::choices::{Choices, Family};
+use crate::client::Client;
+use crate::diagnosis::{self, GateInfo, TaskInfo};
+use crate::driver::Driver;
+use crate::network::NetworkOptions;
+use crate::reactor::MockReactor;
+use crate::search::Search;
+use crate::threads::SimThreads;
+use crate::trace::NEVER;
+use crate::world::{Goal, Shared, World};
+
+/// A deterministic world: reactors, threads, a network and a clock, all moved by the test.
+///
+/// The same [`Choices`] and the same test make the same run. Dropping it unwinds the threads that are left.
+pub struct Sim {
+    driver: Rc<Driver>,
+}
+
+impl fmt::Debug for Sim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Sim at {}", self.now())
+    }
+}
+
+impl Sim {
+    /// A new world at time zero. Its network is as rough as the choices say; see [`set_network`](Sim::set_network).
+    pub fn new(choices: Choices) -> Sim {
+        Sim { driver: Driver::new(Arc::new(Shared::new(World::new(choices)))) }
+    }
+
+    // What is in the world.
+
+    /// A new reactor; `name` appears in traces.
+    pub fn reactor(&self, name: &str) -> MockReactor {
+        MockReactor::new(Arc::clone(&self.driver.world), name)
+    }
+
+    /// The threads of this world.
+    pub fn threads(&self) -> SimThreads {
+        SimThreads::new(Arc::clone(&self.driver.world))
+    }
+
+    /// Starts a thread from outside. Unlike [`Threads::spawn`](handwound_reactor::Threads::spawn)'s, its body
+    /// need not be `Send`: event loops are run like this. It begins when the world is driven.
+    pub fn spawn(&self, name: &str, body: impl FnOnce() + 'static) {
+        self.driver.spawn_local(name, Box::new(body));
+    }
+
+    /// A client that connects to `to`, worked by the test itself.
+    pub fn connect(&self, to: &Address) -> Client {
+        Client::connect(&self.driver.world, to)
+    }
+
+    // Time and steps.
+
+    /// The time on the world's clock.
+    pub fn now(&self) -> Time {
+        self.with(|w| w.now)
+    }
+
+    /// One move: a thread goes on to its next visible operation, something arrives, or, when neither can, the
+    /// clock goes to the next deadline. False when nothing can move without new input.
+    ///
+    /// # Panics
+    /// With a thread's own panic, as all that drive the world; and when called by one of its threads.
+    pub fn step(&self) -> bool {
+        let before = self.with(|w| w.progress());
+        self.driver.drive(Goal::One, Some(NEVER));
+        self.with(|w| w.progress()) != before
+    }
+
+    /// Runs one thread only, until it waits: at a gate without a token, or in a poll that has nothing to report.
+    /// Nothing arrives meanwhile, and the clock stands still.
+    ///
+    /// # Panics
+    /// When no live thread has this name; the message lists those there are.
+    #[track_caller]
+    pub fn run_task(&self, name: &str) {
+        let found = self.with(|w| w.live().iter().copied().find(|&task| w.task_name(task) == name));
+        let Some(task) = found else {
+            panic!("no live thread is named `{name}`; {}", self.with(|w| diagnosis::waits(w)));
+        };
+        self.driver.drive(Goal::Task(task), None);
+    }
+
+    /// Runs until nothing can move without new input, jumping the clock from deadline to deadline.
+    ///
+    /// # Panics
+    /// When that takes more steps than [`set_steps_max`](Sim::set_steps_max) says; the message tells who took them.
+    pub fn settle(&self) {
+        self.driver.drive(Goal::Quiet, Some(NEVER));
+    }
+
+    /// Runs until nothing can move at this time; the clock stands still.
+    ///
+    /// # Panics
+    /// As [`settle`](Sim::settle).
+    pub fn settle_now(&self) {
+        self.driver.drive(Goal::Quiet, None);
+    }
+
+    /// Moves the clock by `duration`, from deadline to deadline, and runs all that is due on the way:
+    /// `advance(a); advance(b)` is `advance(a + b)`.
+    ///
+    /// # Panics
+    /// As [`settle`](Sim::settle).
+    pub fn advance(&self, duration: Duration) {
+        let target = self.now() + duration;
+        self.driver.drive(Goal::Quiet, Some(target));
+        self.with(|w| w.now = w.now.max(target));
+    }
+
+    /// The test's own decision, one of `options` (0 when there is one or none): part of what is searched,
+    /// recorded and replayed.
+    pub fn choose(&self, label: &'static str, options: u32) -> u32 {
+        self.with(|w| w.draw(Family::Test, options, label))
+    }
+
+    // How the world behaves.
+
+    /// How the network behaves from now on.
+    pub fn set_network(&self, options: NetworkOptions) {
+        self.with(|w| w.network = options);
+    }
+
+    /// How the network behaves.
+    pub fn network(&self) -> NetworkOptions {
+        self.with(|w| w.network)
+    }
+
+    /// Lets other threads go first at socket calls too, not only at polls, wakes, gates and shared things.
+    pub fn switch_at_sockets(&self, on: bool) {
+        self.with(|w| w.socket_switches = on);
+    }
+
+    /// The next accept that would succeed, at any listener, fails instead; who waits goes on waiting. Several
+    /// calls queue up. An [`io::ErrorKind`] or [`io::Error::from_raw_os_error`] will do.
+    pub fn accept_fails_once(&self, error: impl Into<io::Error>) {
+        self.with(|w| w.net.accept_fails.push_back(error.into()));
+    }
+
+    /// The next start of a thread by [`SimThreads`] fails. Several calls add up.
+    pub fn spawn_fails_once(&self) {
+        self.with(|w| w.spawn_fails += 1);
+    }
+
+    /// How many steps one call may take before it is taken for a livelock; 2,000,000 at first.
+    pub fn set_steps_max(&self, steps: u64) {
+        self.with(|w| w.steps_max = steps);
+    }
+
+    // What has happened.
+
+    /// The last events, one a line: time, thread, what it did. Stable: fit for snapshots.
+    pub fn trace(&self) -> String {
+        self.with(|w| w.trace.text(|task| w.task_name(task)))
+    }
+
+    /// A hash over all events since the beginning. Two runs are the same when theirs are.
+    pub fn trace_hash(&self) -> u64 {
+        self.with(|w| w.trace.hash())
+    }
+
+    /// The decisions taken so far, for [`Choices::replay`].
+    pub fn recorded(&self) -> String {
+        self.with(|w| w.choices.recorded())
+    }
+
+    /// All threads, in the order in which they were started.
+    pub fn tasks(&self) -> Vec<TaskInfo> {
+        self.with(|w| diagnosis::tasks(w))
+    }
+
+    /// All gates that somebody still holds.
+    pub fn gates(&self) -> Vec<GateInfo> {
+        self.with(|w| diagnosis::gates(w))
+    }
+
+    /// All sockets that reactors have open, one line of text for each.
+    pub fn sockets(&self) -> Vec<String> {
+        self.with(|w| diagnosis::sockets(w))
+    }
+
+    /// When nothing can move any more though threads wait: who waits for what. `None` while something can move,
+    /// and when no thread is left.
+    pub fn report_deadlock(&self) -> Option<String> {
+        self.with(|w| diagnosis::deadlocked(w).then(|| diagnosis::waits(w)))
+    }
+
+    /// Checks that reactors have no socket open, and that all threads have ended.
+    ///
+    /// # Panics
+    /// With a list of what is left.
+    #[track_caller]
+    pub fn assert_clean(&self) {
+        let left = self.with(|w| diagnosis::left_over(w));
+        assert!(left.is_empty(), "left over at {}:\n{left}", self.now());
+    }
+
+    /// The search, taken back at the end of a run, and what the last move touched.
+    pub(crate) fn end_search(&self) -> Option<(Box<Search>, u128)> {
+        self.with(|w| {
+            let footprint = w.take_footprint();
+            let choices = std::mem::replace(&mut w.choices, Choices::calm());
+            Some((choices.into_search()?, footprint))
+        })
+    }
+
+    fn with<R>(&self, use_it: impl FnOnce(&mut World) -> R) -> R {
+        self.driver.world.with(use_it)
+    }
+}
+
+impl Drop for Sim {
+    fn drop(&mut self) {
+        self.driver.stop();
+    }
+}

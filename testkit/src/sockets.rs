@@ -1,0 +1,440 @@
+//! What a simulated reactor's socket calls do: slots, listeners, edges.
+
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind, IoSlice};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use handwound_reactor::{Address, Close, Event, ListenOptions, Received, Sock};
+
+use crate::choices::Family;
+use crate::network::{Link, Listener, Owner};
+use crate::trace::{Name, What};
+use crate::world::World;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Free,
+    Listener(u32),
+    Stream { connection: u32, side: u8 },
+}
+
+#[derive(Debug)]
+pub(crate) struct Slot {
+    generation: u32,
+    pub(crate) kind: Kind,
+    /// The edge that waits to be polled.
+    readable: bool,
+    writable: bool,
+    queued: bool,
+    /// An edge may be made: none has been since the last `WouldBlock`.
+    read_armed: bool,
+    write_armed: bool,
+}
+
+#[derive(Debug)]
+pub(crate) struct ReactorState {
+    pub(crate) name: Name,
+    object: u32,
+    pub(crate) slots: Vec<Slot>,
+    free: Vec<u32>,
+    ready: VecDeque<u32>,
+    woken: bool,
+}
+
+impl ReactorState {
+    /// Whether a poll would return at once.
+    pub(crate) fn has_news(&self) -> bool {
+        self.woken || !self.ready.is_empty()
+    }
+}
+
+const FIRST_LISTEN_PORT: u16 = 40_001;
+const FIRST_PEER_PORT: u32 = 50_001;
+
+impl World {
+    pub(crate) fn new_reactor(&mut self, name: &str) -> u32 {
+        let (name, object) = (self.trace.name(name), self.new_object());
+        let (slots, free, ready) = (Vec::new(), Vec::new(), VecDeque::new());
+        self.net.reactors.push(ReactorState { name, object, slots, free, ready, woken: false });
+        self.net.reactors.len() as u32 - 1
+    }
+
+    // The calls of the seam.
+
+    pub(crate) fn listen(&mut self, reactor: u32, at: &Address, options: &ListenOptions) -> io::Result<Sock> {
+        let address = match at {
+            Address::Tcp(at) if at.port() == 0 => Address::Tcp(SocketAddr::new(at.ip(), self.free_port())),
+            Address::Unix(None) => return Err(ErrorKind::InvalidInput.into()),
+            at => at.clone(),
+        };
+        let taken = |l: &Listener| l.open && clash(&l.address, &address) && !options.reuse_port;
+        if self.net.listeners.iter().any(taken) {
+            return Err(ErrorKind::AddrInUse.into());
+        }
+        let index = self.net.listeners.len() as u32;
+        let sock = self.new_slot(reactor, Kind::Listener(index));
+        self.note_name(What::Listen, self.net.reactors[reactor as usize].name, port(&address));
+        self.net.listeners.push(Listener {
+            address,
+            reactor,
+            slot: sock.slot,
+            backlog_max: options.backlog.max(1) as usize,
+            queue: VecDeque::new(),
+            overflow: VecDeque::new(),
+            open: true,
+        });
+        Ok(sock)
+    }
+
+    pub(crate) fn accept(&mut self, reactor: u32, sock: Sock) -> io::Result<(Sock, Address)> {
+        let Kind::Listener(listener) = self.kind(reactor, sock)? else { return Err(ErrorKind::InvalidInput.into()) };
+        self.touch_reactor(reactor);
+        if self.net.listeners[listener as usize].queue.is_empty() {
+            self.slot(reactor, sock.slot).read_armed = true;
+            return Err(ErrorKind::WouldBlock.into());
+        }
+        if let Some(error) = self.net.accept_fails.pop_front() {
+            self.note(What::AcceptFail, 0, 0);
+            return Err(error);
+        }
+        if self.fickle("accept") {
+            self.queue_edge(reactor, sock.slot, true, false);
+            return Err(ErrorKind::WouldBlock.into());
+        }
+        let queue = &mut self.net.listeners[listener as usize].queue;
+        let connection = queue.pop_front().expect("not empty: looked above");
+        self.admit(listener);
+        let number = self.number(connection, 1);
+        self.note(What::Accept, number >> 1, 0);
+        let accepted = self.new_slot(reactor, Kind::Stream { connection, side: 1 });
+        self.end_of(connection, 1).owner = Owner::Reactor { reactor, slot: accepted.slot };
+        self.writable(connection, 1);
+        let end = self.end_of(connection, 1);
+        if !end.inbox.is_empty() || end.ended || end.dead {
+            self.readable(connection, 1);
+        }
+        Ok((accepted, self.end_of(connection, 0).local.clone()))
+    }
+
+    pub(crate) fn connect(&mut self, reactor: u32, to: &Address) -> io::Result<Sock> {
+        if matches!(to, Address::Unix(_)) && self.listener_at(to).is_none() {
+            let once = self.net.listeners.iter().any(|listener| listener.address == *to);
+            return Err(if once { ErrorKind::ConnectionRefused } else { ErrorKind::NotFound }.into());
+        }
+        let from = self.peer_address(to);
+        // The slot first: a connect that arrives at once reports to it.
+        let sock = self.new_slot(reactor, Kind::Free);
+        let connection = self.dial(Owner::Reactor { reactor, slot: sock.slot }, from, to);
+        self.slot(reactor, sock.slot).kind = Kind::Stream { connection, side: 0 };
+        Ok(sock)
+    }
+
+    pub(crate) fn connect_result(&mut self, reactor: u32, sock: Sock) -> io::Result<bool> {
+        let (connection, side) = self.stream(reactor, sock)?;
+        match self.end_of(connection, side).link {
+            Link::Pending => Ok(false),
+            Link::Up => Ok(true),
+            Link::Failed => Err(ErrorKind::ConnectionRefused.into()),
+        }
+    }
+
+    pub(crate) fn local_address(&mut self, reactor: u32, sock: Sock) -> io::Result<Address> {
+        Ok(match self.kind(reactor, sock)? {
+            Kind::Listener(listener) => self.net.listeners[listener as usize].address.clone(),
+            Kind::Stream { connection, side } => self.end_of(connection, side).local.clone(),
+            Kind::Free => return Err(ErrorKind::NotConnected.into()),
+        })
+    }
+
+    pub(crate) fn read(&mut self, reactor: u32, sock: Sock, into: &mut [u8]) -> io::Result<Received> {
+        let (connection, side) = self.stream(reactor, sock)?;
+        self.touch_connection(connection);
+        let number = self.number(connection, side);
+        let end = self.end_of(connection, side);
+        if into.is_empty() {
+            return Ok(Received { bytes: 0, drained: false });
+        }
+        if end.inbox.is_empty() {
+            if end.ended {
+                self.note(What::ReadEnd, number, 0);
+                return Ok(Received { bytes: 0, drained: false });
+            }
+            if let Some(error) = end.error.take() {
+                return Err(error.into());
+            }
+            if end.dead {
+                self.note(What::ReadEnd, number, 0);
+                return Ok(Received { bytes: 0, drained: false });
+            }
+            self.slot(reactor, sock.slot).read_armed = true;
+            self.note(What::ReadNothing, number, 0);
+            return Err(ErrorKind::WouldBlock.into());
+        }
+        if self.fickle("read") {
+            self.queue_edge(reactor, sock.slot, true, false);
+            return Err(ErrorKind::WouldBlock.into());
+        }
+        let mut bytes = self.end_of(connection, side).inbox.len().min(into.len());
+        if self.network.short_reads {
+            bytes = self.part_of(bytes, "read");
+        }
+        let end = self.end_of(connection, side);
+        for (to, from) in into.iter_mut().zip(end.inbox.drain(..bytes)) {
+            *to = from;
+        }
+        let quiet = end.inbox.is_empty() && !end.ended && !end.dead;
+        let drained = quiet && !(self.network.undrained && self.draw(Family::Readiness, 2, "undrained") == 1);
+        if drained {
+            self.slot(reactor, sock.slot).read_armed = true;
+        }
+        self.note(What::Read, number, bytes as u64);
+        self.freed(connection, side);
+        Ok(Received { bytes, drained })
+    }
+
+    pub(crate) fn write(&mut self, reactor: u32, sock: Sock, from: &[IoSlice<'_>]) -> io::Result<usize> {
+        let (connection, side) = self.stream(reactor, sock)?;
+        self.touch_connection(connection);
+        let end = self.end_of(connection, side);
+        if end.link == Link::Pending {
+            self.slot(reactor, sock.slot).write_armed = true;
+            return Err(ErrorKind::WouldBlock.into());
+        }
+        if let Some(error) = end.error.take() {
+            return Err(error.into());
+        }
+        if end.dead || end.shut {
+            return Err(ErrorKind::BrokenPipe.into());
+        }
+        let number = self.number(connection, side);
+        let asked: usize = from.iter().map(|slice| slice.len()).sum();
+        let mut room = self.room(connection, side).min(asked);
+        if asked == 0 {
+            return Ok(0);
+        }
+        if room == 0 {
+            self.slot(reactor, sock.slot).write_armed = true;
+            self.note(What::WriteNothing, number, 0);
+            return Err(ErrorKind::WouldBlock.into());
+        }
+        if self.fickle("write") {
+            self.queue_edge(reactor, sock.slot, false, true);
+            return Err(ErrorKind::WouldBlock.into());
+        }
+        if self.network.short_writes {
+            room = self.part_of(room, "write");
+        }
+        self.note(What::Write, number, room as u64);
+        let mut left = room;
+        let slices = from.iter().map(|slice| {
+            let slice = &slice[..slice.len().min(left)];
+            left -= slice.len();
+            slice
+        });
+        Ok(self.transmit(connection, side, slices))
+    }
+
+    pub(crate) fn shutdown_write(&mut self, reactor: u32, sock: Sock) -> io::Result<()> {
+        let (connection, side) = self.stream(reactor, sock)?;
+        self.touch_connection(connection);
+        let end = self.end_of(connection, side);
+        if end.dead || end.link != Link::Up {
+            return Err(ErrorKind::NotConnected.into());
+        }
+        let number = self.number(connection, side);
+        self.note(What::Shutdown, number, 0);
+        self.shut(connection, side);
+        Ok(())
+    }
+
+    pub(crate) fn close(&mut self, reactor: u32, sock: Sock, how: Close) {
+        let Ok(kind) = self.kind(reactor, sock) else { return };
+        self.touch_reactor(reactor);
+        let state = &mut self.net.reactors[reactor as usize];
+        let slot = &mut state.slots[sock.slot as usize];
+        slot.kind = Kind::Free;
+        slot.generation = slot.generation.wrapping_add(1);
+        state.free.push(sock.slot);
+        if std::mem::take(&mut slot.queued) {
+            state.ready.retain(|&ready| ready != sock.slot);
+        }
+        match kind {
+            Kind::Free => {}
+            Kind::Listener(listener) => {
+                let state = &mut self.net.listeners[listener as usize];
+                state.open = false;
+                let port = port(&state.address);
+                self.note_name(What::Unlisten, self.net.reactors[reactor as usize].name, port);
+                self.turn_away(listener);
+            }
+            Kind::Stream { connection, side } => {
+                let number = self.number(connection, side);
+                self.note(if how == Close::Reset { What::Reset } else { What::Close }, number, 0);
+                self.part(connection, side, how);
+            }
+        }
+    }
+
+    /// Takes the edges that wait, and the wake.
+    pub(crate) fn poll(&mut self, reactor: u32, events: &mut Vec<Event>) {
+        self.touch_reactor(reactor);
+        let state = &mut self.net.reactors[reactor as usize];
+        state.woken = false;
+        while let Some(index) = state.ready.pop_front() {
+            let slot = &mut state.slots[index as usize];
+            let sock = Sock { slot: index, generation: slot.generation };
+            events.push(Event { sock, readable: slot.readable, writable: slot.writable });
+            (slot.readable, slot.writable, slot.queued) = (false, false, false);
+        }
+        let name = state.name;
+        self.note_name(What::Poll, name, events.len() as u64);
+    }
+
+    pub(crate) fn wake(&mut self, reactor: u32) {
+        self.touch_reactor(reactor);
+        let state = &mut self.net.reactors[reactor as usize];
+        state.woken = true;
+        let name = state.name;
+        self.note_name(What::Wake, name, 0);
+    }
+
+    /// Closes everything a reactor has open.
+    pub(crate) fn drop_reactor(&mut self, reactor: u32) {
+        for slot in 0..self.net.reactors[reactor as usize].slots.len() as u32 {
+            let generation = self.slot(reactor, slot).generation;
+            self.close(reactor, Sock { slot, generation }, Close::Graceful);
+        }
+    }
+
+    // Edges.
+
+    /// There is something to read at an end, or an end or error to be told.
+    pub(crate) fn readable(&mut self, connection: u32, side: u8) {
+        match self.end_of(connection, side).owner {
+            Owner::Reactor { reactor, slot } => self.read_edge(reactor, slot),
+            Owner::Client(client) => self.client_readable(client),
+            Owner::Queue(_) | Owner::Gone => {}
+        }
+    }
+
+    /// There is room to write at an end, or an error to be told.
+    pub(crate) fn writable(&mut self, connection: u32, side: u8) {
+        match self.end_of(connection, side).owner {
+            Owner::Reactor { reactor, slot } => {
+                self.touch_reactor(reactor);
+                if std::mem::take(&mut self.slot(reactor, slot).write_armed) {
+                    self.queue_edge(reactor, slot, false, true);
+                }
+            }
+            Owner::Client(client) => self.client_flush(client),
+            Owner::Queue(_) | Owner::Gone => {}
+        }
+    }
+
+    pub(crate) fn listener_readable(&mut self, listener: u32) {
+        let Listener { reactor, slot, .. } = self.net.listeners[listener as usize];
+        self.read_edge(reactor, slot);
+    }
+
+    fn read_edge(&mut self, reactor: u32, slot: u32) {
+        self.touch_reactor(reactor);
+        if std::mem::take(&mut self.slot(reactor, slot).read_armed) || self.fickle("edge") {
+            self.queue_edge(reactor, slot, true, false);
+        }
+    }
+
+    fn queue_edge(&mut self, reactor: u32, index: u32, readable: bool, writable: bool) {
+        let slot = self.slot(reactor, index);
+        slot.readable |= readable;
+        slot.writable |= writable;
+        if !std::mem::replace(&mut slot.queued, true) {
+            self.net.reactors[reactor as usize].ready.push_back(index);
+        }
+    }
+
+    fn fickle(&mut self, label: &'static str) -> bool {
+        self.network.fickle && self.draw(Family::Readiness, 8, label) == 7
+    }
+
+    fn touch_reactor(&mut self, reactor: u32) {
+        let object = self.net.reactors[reactor as usize].object;
+        self.touch(object);
+    }
+
+    // Slots and addresses.
+
+    fn new_slot(&mut self, reactor: u32, kind: Kind) -> Sock {
+        let state = &mut self.net.reactors[reactor as usize];
+        let slot = state.free.pop().unwrap_or_else(|| {
+            let (readable, writable, queued) = (false, false, false);
+            let (read_armed, write_armed) = (true, true);
+            let slot = Slot { generation: 0, kind: Kind::Free, readable, writable, queued, read_armed, write_armed };
+            state.slots.push(slot);
+            state.slots.len() as u32 - 1
+        });
+        let state = &mut state.slots[slot as usize];
+        state.kind = kind;
+        (state.readable, state.writable, state.read_armed, state.write_armed) = (false, false, true, true);
+        Sock { slot, generation: state.generation }
+    }
+
+    fn slot(&mut self, reactor: u32, slot: u32) -> &mut Slot {
+        &mut self.net.reactors[reactor as usize].slots[slot as usize]
+    }
+
+    fn kind(&self, reactor: u32, sock: Sock) -> io::Result<Kind> {
+        match self.net.reactors[reactor as usize].slots.get(sock.slot as usize) {
+            Some(slot) if slot.generation == sock.generation && slot.kind != Kind::Free => Ok(slot.kind),
+            _ => Err(ErrorKind::NotConnected.into()),
+        }
+    }
+
+    fn stream(&self, reactor: u32, sock: Sock) -> io::Result<(u32, u8)> {
+        match self.kind(reactor, sock)? {
+            Kind::Stream { connection, side } => Ok((connection, side)),
+            _ => Err(ErrorKind::NotConnected.into()),
+        }
+    }
+
+    pub(crate) fn listener_at(&self, to: &Address) -> Option<u32> {
+        let at = |listener: &Listener| listener.open && clash(&listener.address, to);
+        self.net.listeners.iter().position(at).map(|index| index as u32)
+    }
+
+    fn free_port(&mut self) -> u16 {
+        loop {
+            let port = FIRST_LISTEN_PORT + self.net.ports;
+            self.net.ports += 1;
+            let used = |l: &Listener| l.open && l.address.tcp().is_some_and(|at| at.port() == port);
+            if !self.net.listeners.iter().any(used) {
+                return port;
+            }
+        }
+    }
+
+    /// The address of one who connects to `to`: the next port, or no name.
+    pub(crate) fn peer_address(&self, to: &Address) -> Address {
+        let Address::Tcp(to) = to else { return Address::Unix(None) };
+        let port = (FIRST_PEER_PORT + self.net.next_serial() % 15_000) as u16;
+        let loopback = match to.ip() {
+            IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::LOCALHOST),
+            IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        };
+        Address::Tcp(SocketAddr::new(loopback, port))
+    }
+}
+
+/// Whether a listener at `one` hears what comes for `other`.
+fn clash(one: &Address, other: &Address) -> bool {
+    match (one, other) {
+        (Address::Tcp(one), Address::Tcp(other)) => {
+            one.port() == other.port()
+                && (one.ip() == other.ip() || one.ip().is_unspecified() || other.ip().is_unspecified())
+        }
+        (one, other) => one == other,
+    }
+}
+
+fn port(address: &Address) -> u64 {
+    address.tcp().map_or(0, |address| u64::from(address.port()))
+}

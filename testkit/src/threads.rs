@@ -1,0 +1,100 @@
+//! Threads that obey: blocking code on coroutines, in the order the simulation decides.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+
+use handwound_reactor::{Gate, Parking, SharedId, Threads, Time, Unparked};
+
+use crate::driver::before;
+use crate::trace::What;
+use crate::world::{Op, Shared};
+
+/// The threads of a simulated world. Copies are the same threads.
+#[derive(Clone)]
+pub struct SimThreads {
+    world: Arc<Shared>,
+}
+
+impl fmt::Debug for SimThreads {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SimThreads")
+    }
+}
+
+impl SimThreads {
+    pub(crate) fn new(world: Arc<Shared>) -> SimThreads {
+        SimThreads { world }
+    }
+}
+
+impl Threads for SimThreads {
+    fn spawn(&self, name: &str, body: Box<dyn FnOnce() + Send>) -> io::Result<()> {
+        before(&self.world, Op::Spawn);
+        let refused = self.world.with(|w| {
+            if w.stopping {
+                // Its body is dropped, outside of the lock.
+                return Some(body);
+            }
+            if w.spawn_fails > 0 {
+                w.spawn_fails -= 1;
+                let name = w.trace.name(name);
+                w.note_name(What::SpawnFail, name, 0);
+                return Some(body);
+            }
+            w.spawn(name, Some(body));
+            None
+        });
+        match refused {
+            None => Ok(()),
+            // What Linux says: EAGAIN.
+            Some(_) => Err(io::Error::new(io::ErrorKind::WouldBlock, "no thread to be had")),
+        }
+    }
+
+    fn gate(&self, name: &str) -> Gate {
+        let index = self.world.with(|w| w.new_gate(name));
+        Gate::new(Arc::new(SimGate { world: Arc::clone(&self.world), index }))
+    }
+
+    fn now(&self) -> Time {
+        self.world.with(|w| w.now)
+    }
+
+    fn shared(&self, name: &str) -> SharedId {
+        self.world.with(|w| w.new_shared(name))
+    }
+
+    fn visit(&self, shared: SharedId) {
+        before(&self.world, Op::Visit(shared));
+        self.world.with(|w| w.visit(shared));
+    }
+}
+
+struct SimGate {
+    world: Arc<Shared>,
+    index: u32,
+}
+
+impl Parking for SimGate {
+    fn park(&self, until: Option<Time>) -> Unparked {
+        before(&self.world, Op::Park { gate: self.index, until });
+        self.world.with(|w| {
+            let by_token = w.take_token(self.index);
+            // Without a token and without a deadline: the end of a simulation lets waiters go.
+            let in_time = until.is_none_or(|until| w.now < until);
+            if by_token || in_time { Unparked::ByToken } else { Unparked::ByTime }
+        })
+    }
+
+    fn unpark(&self) {
+        before(&self.world, Op::Unpark(self.index));
+        self.world.with(|w| w.unpark(self.index));
+    }
+}
+
+impl Drop for SimGate {
+    fn drop(&mut self) {
+        self.world.with(|w| w.drop_gate(self.index));
+    }
+}

@@ -1,0 +1,217 @@
+//! What happened, move by move: a hash over all of it, and the last events for people to read.
+//!
+//! Events are numbers until someone wants text. There are only virtual times and stable ids in them.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::time::Duration;
+
+use handwound_reactor::Time;
+
+/// How many events are kept for [`Trace::text`]; the hash covers all.
+const EVENTS_MAX: usize = 1 << 16;
+
+/// The test itself, where a task's number could be.
+pub(crate) const TEST: u32 = u32::MAX - 1;
+/// The network, delivering.
+pub(crate) const NETWORK: u32 = u32::MAX;
+
+/// A name, held once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Name(u32);
+
+/// What an event is; `object` and `value` of the event mean what the text says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum What {
+    Spawn,
+    SpawnFail,
+    End,
+    Panic,
+    Visit,
+    Unpark,
+    TakeToken,
+    TimeOut,
+    Wake,
+    Poll,
+    Listen,
+    Unlisten,
+    Connect,
+    Refuse,
+    Establish,
+    Accept,
+    AcceptFail,
+    Read,
+    ReadEnd,
+    ReadNothing,
+    Write,
+    WriteNothing,
+    Arrive,
+    ArriveEnd,
+    ArriveReset,
+    Shutdown,
+    Close,
+    Reset,
+    ClientSend,
+    ClientRead,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Event {
+    at: Time,
+    actor: u32,
+    what: What,
+    object: u32,
+    value: u64,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Trace {
+    hash: u64,
+    ring: Vec<Event>,
+    /// Where the oldest event is once the ring is full.
+    oldest: usize,
+    count: u64,
+    names: Vec<String>,
+    by_name: BTreeMap<String, u32>,
+}
+
+impl Trace {
+    pub(crate) fn name(&mut self, name: &str) -> Name {
+        if let Some(&index) = self.by_name.get(name) {
+            return Name(index);
+        }
+        let index = self.names.len() as u32;
+        self.names.push(name.to_owned());
+        self.by_name.insert(name.to_owned(), index);
+        Name(index)
+    }
+
+    pub(crate) fn text_of(&self, name: Name) -> &str {
+        &self.names[name.0 as usize]
+    }
+
+    pub(crate) fn note(&mut self, at: Time, actor: u32, what: What, object: u32, value: u64) {
+        let since = at.since_start();
+        let time = since.as_secs().wrapping_mul(1_000_000_000).wrapping_add(u64::from(since.subsec_nanos()));
+        self.fold(time);
+        self.fold(u64::from(actor) << 32 | (what as u64) << 24 ^ u64::from(object));
+        self.fold(value);
+        self.count += 1;
+        let event = Event { at, actor, what, object, value };
+        if self.ring.len() < EVENTS_MAX {
+            self.ring.push(event);
+        } else {
+            self.ring[self.oldest] = event;
+            self.oldest = (self.oldest + 1) % EVENTS_MAX;
+        }
+    }
+
+    pub(crate) fn note_name(&mut self, at: Time, actor: u32, what: What, object: Name, value: u64) {
+        self.note(at, actor, what, object.0, value);
+    }
+
+    pub(crate) fn hash(&self) -> u64 {
+        // One more round, so that the last event reaches all bits.
+        let hash = self.hash ^ self.hash >> 32;
+        (hash.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ self.count).rotate_left(31)
+    }
+
+    fn fold(&mut self, word: u64) {
+        self.hash = (self.hash.rotate_left(5) ^ word).wrapping_mul(0x517c_c1b7_2722_0a95);
+    }
+
+    /// One line per event: time, who, what. `task_name` names tasks by number.
+    pub(crate) fn text<'a>(&'a self, task_name: impl Fn(u32) -> &'a str) -> String {
+        let mut text = String::new();
+        if self.count > self.ring.len() as u64 {
+            let _ = writeln!(text, "… {} earlier events", self.count - self.ring.len() as u64);
+        }
+        let (newer, older) = self.ring.split_at(self.oldest);
+        for event in older.iter().chain(newer) {
+            let actor = match event.actor {
+                TEST => "test",
+                NETWORK => "network",
+                task => task_name(task),
+            };
+            let _ = write!(text, "{} {actor:<10} ", event.at);
+            self.describe(&mut text, *event);
+            text.push('\n');
+        }
+        text
+    }
+
+    fn describe(&self, text: &mut String, event: Event) {
+        let Event { what, object, value, .. } = event;
+        let name = || self.names.get(object as usize).map_or("?", String::as_str);
+        let _ = match what {
+            What::Spawn => write!(text, "starts thread {}", name()),
+            What::SpawnFail => write!(text, "gets no thread for {}", name()),
+            What::End => write!(text, "ends"),
+            What::Panic => write!(text, "panics"),
+            What::Visit => write!(text, "visits {}", name()),
+            What::Unpark => write!(text, "unparks {}", name()),
+            What::TakeToken => write!(text, "passes gate {}", name()),
+            What::TimeOut => write!(text, "waits no longer at gate {}", name()),
+            What::Wake => write!(text, "wakes {}", name()),
+            What::Poll => write!(text, "polls {}: {}", name(), count(value, "event")),
+            What::Listen => write!(text, "listens at port {value} ({})", name()),
+            What::Unlisten => write!(text, "listens no more at port {value} ({})", name()),
+            What::Connect => write!(text, "connects, conn {object}"),
+            What::Refuse => write!(text, "conn {object} is refused"),
+            What::Establish => write!(text, "conn {object} is established"),
+            What::Accept => write!(text, "accepts conn {object}"),
+            What::AcceptFail => write!(text, "fails to accept"),
+            What::Read => write!(text, "reads {} from {}", count(value, "byte"), end(object)),
+            What::ReadEnd => write!(text, "reads the end of {}", end(object)),
+            What::ReadNothing => write!(text, "finds nothing to read on {}", end(object)),
+            What::Write => write!(text, "writes {} to {}", count(value, "byte"), end(object)),
+            What::WriteNothing => write!(text, "finds no room to write to {}", end(object)),
+            What::Arrive => write!(text, "brings {} to {}", count(value, "byte"), end(object)),
+            What::ArriveEnd => write!(text, "brings the end to {}", end(object)),
+            What::ArriveReset => write!(text, "brings a reset to {}", end(object)),
+            What::Shutdown => write!(text, "ends its stream on {}", end(object)),
+            What::Close => write!(text, "closes {}", end(object)),
+            What::Reset => write!(text, "resets {}", end(object)),
+            What::ClientSend => write!(text, "client of {} sends {}", end(object), count(value, "byte")),
+            What::ClientRead => write!(text, "client of {} reads {}", end(object), count(value, "byte")),
+        };
+    }
+}
+
+fn count(number: u64, of: &str) -> String {
+    format!("{number} {of}{}", if number == 1 { "" } else { "s" })
+}
+
+/// An end of a connection, as one number; see `network::End`.
+pub(crate) fn end_number(serial: u32, side: u8) -> u32 {
+    serial << 1 | u32::from(side)
+}
+
+fn end(number: u32) -> String {
+    format!("conn {}{}", number >> 1, if number & 1 == 0 { "c" } else { "s" })
+}
+
+/// `Time` that no deadline reaches.
+pub(crate) const NEVER: Time = Time::new(Duration::MAX);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ring_keeps_the_last_events_and_the_hash_all() {
+        let mut trace = Trace::default();
+        let gate = trace.name("idle");
+        let mut hashes = Vec::new();
+        for step in 0..EVENTS_MAX as u64 + 3 {
+            trace.note_name(Time::ZERO, 0, What::Poll, gate, step);
+            hashes.push(trace.hash());
+        }
+        let text = trace.text(|_| "loop");
+        assert!(text.starts_with("… 3 earlier events\n+0.000s loop       polls idle: 3 events\n"), "{}", &text[..90]);
+        assert_eq!(text.lines().count(), EVENTS_MAX + 1);
+        hashes.sort_unstable();
+        hashes.dedup();
+        assert_eq!(hashes.len(), EVENTS_MAX + 3);
+    }
+}

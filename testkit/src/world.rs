@@ -1,0 +1,415 @@
+//! The state of a simulated world, and the one place that decides what happens next.
+//!
+//! No code of a user runs in here, and nothing here waits: a task announces the operation it is about to do,
+//! [`World::pick`] says who goes next, and the operation is done when its task goes on.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use handwound_reactor::{SharedId, Time};
+
+use crate::choices::{Choices, Family};
+use crate::network::{Network, NetworkOptions};
+use crate::trace::{NETWORK, NEVER, Name, TEST, Trace, What};
+
+/// What runs on a task's stack.
+pub(crate) type Body = Box<dyn FnOnce() + Send>;
+
+/// A world, as gates, wakers, reactors and clients hold it. Never locked while a task is switched.
+pub(crate) struct Shared(Mutex<World>);
+
+impl Shared {
+    pub(crate) fn new(world: World) -> Shared {
+        Shared(Mutex::new(world))
+    }
+
+    pub(crate) fn with<R>(&self, use_it: impl FnOnce(&mut World) -> R) -> R {
+        use_it(&mut self.lock())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, World> {
+        // A panic in here is a bug or a replay that no longer fits; the test fails by it, and what comes after
+        // is only tidying up.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A visible operation: one whose order among those of other tasks can matter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Op {
+    Start,
+    Visit(SharedId),
+    Unpark(u32),
+    Park { gate: u32, until: Option<Time> },
+    Wake(u32),
+    Poll { reactor: u32, until: Option<Time> },
+    Spawn,
+    Socket,
+}
+
+pub(crate) struct Task {
+    pub(crate) name: Name,
+    /// What it does when it goes on next; `None` while it runs.
+    pub(crate) op: Option<Op>,
+    pub(crate) done: bool,
+    pub(crate) body: Option<Body>,
+    /// The move at which it last went on: who waits longest goes first.
+    last_move: u64,
+    /// Moves in the present drive, for the report of a livelock.
+    moves: u64,
+    /// It has been told to unwind.
+    pub(crate) stopped: bool,
+}
+
+pub(crate) struct GateState {
+    pub(crate) name: Name,
+    pub(crate) token: bool,
+    pub(crate) parked: Option<u32>,
+    object: u32,
+    pub(crate) live: bool,
+}
+
+pub(crate) struct SharedThing {
+    pub(crate) name: Name,
+    object: u32,
+}
+
+/// Why the world is being driven, that is when to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Goal {
+    /// After one move.
+    One,
+    /// When this task cannot go on.
+    Task(u32),
+    /// When nothing can move.
+    Quiet,
+    /// When the test itself could do this.
+    Enabled(Op),
+}
+
+/// What happens next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pick {
+    Task(u32),
+    Stop,
+    /// The step budget is spent.
+    Spent,
+}
+
+pub(crate) struct World {
+    pub(crate) now: Time,
+    pub(crate) choices: Choices,
+    pub(crate) trace: Trace,
+    pub(crate) tasks: Vec<Task>,
+    live: Vec<u32>,
+    pub(crate) gates: Vec<GateState>,
+    free_gates: Vec<u32>,
+    pub(crate) shared: Vec<SharedThing>,
+    pub(crate) net: Network,
+    pub(crate) network: NetworkOptions,
+    pub(crate) spawn_fails: u32,
+    /// Socket calls are visible operations too.
+    pub(crate) socket_switches: bool,
+    /// The simulation is over; tasks are being unwound.
+    pub(crate) stopping: bool,
+    /// Who runs: a task, the test or the network.
+    pub(crate) actor: u32,
+    /// Decided by the task that ran last, in its own time.
+    pub(crate) picked: Option<Pick>,
+    pub(crate) steps_max: u64,
+    /// Waits that were let go because they could not end.
+    pub(crate) spurious: u32,
+    footprint: u128,
+    objects: u32,
+    goal: Goal,
+    clock_max: Option<Time>,
+    moves: u64,
+    drive_moves: u64,
+    /// Moves the running task has made in a row.
+    burst: u32,
+    actors: Vec<u32>,
+}
+
+/// After so many moves in a row, the plain schedule lets others go: a task that waits by looking again and again
+/// must not keep them from it for ever.
+const BURST_MAX: u32 = 128;
+/// Default bound on the moves of one drive.
+const STEPS_MAX: u64 = 2_000_000;
+
+impl World {
+    pub(crate) fn new(mut choices: Choices) -> World {
+        let network = NetworkOptions::drawn(&mut choices);
+        World {
+            now: Time::ZERO,
+            choices,
+            trace: Trace::default(),
+            tasks: Vec::new(),
+            live: Vec::new(),
+            gates: Vec::new(),
+            free_gates: Vec::new(),
+            shared: Vec::new(),
+            net: Network::default(),
+            network,
+            spawn_fails: 0,
+            socket_switches: false,
+            stopping: false,
+            actor: TEST,
+            picked: None,
+            steps_max: STEPS_MAX,
+            spurious: 0,
+            footprint: 0,
+            objects: 0,
+            goal: Goal::Quiet,
+            clock_max: None,
+            moves: 0,
+            drive_moves: 0,
+            burst: 0,
+            actors: Vec::new(),
+        }
+    }
+
+    // Deciding.
+
+    /// Begins to drive towards `goal`; the clock goes to `clock_max` at the most (`None`: stands still).
+    pub(crate) fn aim(&mut self, goal: Goal, clock_max: Option<Time>) {
+        self.goal = goal;
+        self.clock_max = clock_max;
+        self.drive_moves = 0;
+        self.picked = None;
+        for &task in &self.live {
+            self.tasks[task as usize].moves = 0;
+        }
+    }
+
+    /// Who goes next. Deliveries and the clock are moved here on the way.
+    pub(crate) fn pick(&mut self) -> Pick {
+        loop {
+            match self.goal {
+                Goal::One if self.drive_moves > 0 => return Pick::Stop,
+                Goal::Enabled(op) if self.enabled(op) => return Pick::Stop,
+                _ if self.drive_moves >= self.steps_max => return Pick::Spent,
+                _ => {}
+            }
+            self.gather();
+            if self.actors.is_empty() {
+                if !self.wind() {
+                    return Pick::Stop;
+                }
+                continue;
+            }
+            let actors = std::mem::take(&mut self.actors);
+            let chosen = actors[self.choices.schedule(&actors, &mut self.footprint)];
+            self.actors = actors;
+            self.drive_moves += 1;
+            self.moves += 1;
+            if chosen == NETWORK {
+                self.actor = NETWORK;
+                self.deliver_next();
+                continue;
+            }
+            self.burst = if chosen == self.actor { self.burst + 1 } else { 0 };
+            self.actor = chosen;
+            let task = &mut self.tasks[chosen as usize];
+            task.last_move = self.moves;
+            task.moves += 1;
+            task.op = None;
+            return Pick::Task(chosen);
+        }
+    }
+
+    /// A task says what it will do when it goes on.
+    pub(crate) fn announce(&mut self, task: u32, op: Op) {
+        self.tasks[task as usize].op = Some(op);
+        if let Op::Park { gate, .. } = op {
+            self.gates[gate as usize].parked = Some(task);
+        }
+    }
+
+    /// Changes whenever something has moved.
+    pub(crate) fn progress(&self) -> (u64, Time) {
+        (self.moves, self.now)
+    }
+
+    /// Fills `actors` with who can go, the plain choice first.
+    fn gather(&mut self) {
+        let mut actors = std::mem::take(&mut self.actors);
+        actors.clear();
+        let mut plain = 0;
+        let mut waits_since = u64::MAX;
+        for &task in &self.live {
+            let Some(op) = self.tasks[task as usize].op else { continue };
+            if matches!(self.goal, Goal::Task(only) if only != task) || !self.enabled(op) {
+                continue;
+            }
+            let since = match self.tasks[task as usize].last_move {
+                _ if task == self.actor && self.burst < BURST_MAX => 0,
+                last => last + 1,
+            };
+            if since < waits_since {
+                (waits_since, plain) = (since, actors.len());
+            }
+            actors.push(task);
+        }
+        if self.net.next_due().is_some_and(|due| due <= self.now) && !matches!(self.goal, Goal::Task(_)) {
+            actors.push(NETWORK);
+        }
+        if !actors.is_empty() {
+            actors.swap(0, plain);
+        }
+        self.actors = actors;
+    }
+
+    pub(crate) fn enabled(&self, op: Op) -> bool {
+        let due = |until: Option<Time>| until.is_some_and(|until| until <= self.now);
+        match op {
+            Op::Park { gate, until } => self.gates[gate as usize].token || due(until),
+            Op::Poll { reactor, until } => self.net.reactors[reactor as usize].has_news() || due(until),
+            _ => true,
+        }
+    }
+
+    /// Moves the clock to the next deadline, if there is one within bounds.
+    fn wind(&mut self) -> bool {
+        let Some(next) = self.next_deadline() else { return false };
+        if self.clock_max.is_none_or(|max| next > max) {
+            return false;
+        }
+        self.now = self.now.max(next);
+        if self.goal == Goal::One {
+            self.drive_moves += 1;
+        }
+        true
+    }
+
+    /// The next time at which something will happen by itself.
+    fn next_deadline(&self) -> Option<Time> {
+        let until = |op: Option<Op>| match op {
+            Some(Op::Park { until, .. } | Op::Poll { until, .. }) => until.filter(|&until| until < NEVER),
+            _ => None,
+        };
+        let tasks = self.live.iter().filter_map(|&task| until(self.tasks[task as usize].op)).min();
+        let goal = match self.goal {
+            Goal::Enabled(op) => until(Some(op)),
+            _ => None,
+        };
+        [tasks, goal, self.net.next_due()].into_iter().flatten().min()
+    }
+
+    /// For the search: what has been touched since the last decision.
+    pub(crate) fn take_footprint(&mut self) -> u128 {
+        std::mem::take(&mut self.footprint)
+    }
+
+    // Objects.
+
+    pub(crate) fn new_object(&mut self) -> u32 {
+        self.objects += 1;
+        self.objects - 1
+    }
+
+    /// Notes that the present move has to do with `object`. Numbers past 128 share bits: the search then takes
+    /// independent moves for dependent ones, never the other way round.
+    pub(crate) fn touch(&mut self, object: u32) {
+        self.footprint |= 1 << (object % 128);
+    }
+
+    pub(crate) fn note(&mut self, what: What, object: u32, value: u64) {
+        self.trace.note(self.now, self.actor, what, object, value);
+    }
+
+    pub(crate) fn note_name(&mut self, what: What, name: Name, value: u64) {
+        self.trace.note_name(self.now, self.actor, what, name, value);
+    }
+
+    // Tasks.
+
+    pub(crate) fn spawn(&mut self, name: &str, body: Option<Body>) -> u32 {
+        let index = self.tasks.len() as u32;
+        let name = self.trace.name(name);
+        self.note_name(What::Spawn, name, u64::from(index));
+        let (op, last_move) = (Some(Op::Start), self.moves);
+        self.tasks.push(Task { name, op, done: false, body, last_move, moves: 0, stopped: false });
+        self.live.push(index);
+        index
+    }
+
+    pub(crate) fn end(&mut self, task: u32, panicked: bool) {
+        self.note(if panicked { What::Panic } else { What::End }, 0, 0);
+        let state = &mut self.tasks[task as usize];
+        state.done = true;
+        state.op = None;
+        self.live.retain(|&other| other != task);
+    }
+
+    /// Tasks that have not ended, oldest first.
+    pub(crate) fn live(&self) -> &[u32] {
+        &self.live
+    }
+
+    /// The tasks that moved most in this drive.
+    pub(crate) fn busiest(&self) -> Vec<(&str, u64)> {
+        let mut all: Vec<_> = self.live.iter().map(|&t| &self.tasks[t as usize]).collect();
+        all.sort_by_key(|task| std::cmp::Reverse(task.moves));
+        all.iter().take(5).map(|task| (self.trace.text_of(task.name), task.moves)).collect()
+    }
+
+    pub(crate) fn task_name(&self, task: u32) -> &str {
+        self.tasks.get(task as usize).map_or("?", |task| self.trace.text_of(task.name))
+    }
+
+    // Gates and shared things.
+
+    pub(crate) fn new_gate(&mut self, name: &str) -> u32 {
+        let name = self.trace.name(name);
+        if let Some(index) = self.free_gates.pop() {
+            let gate = &mut self.gates[index as usize];
+            (gate.name, gate.token, gate.live) = (name, false, true);
+            return index;
+        }
+        let object = self.new_object();
+        self.gates.push(GateState { name, token: false, parked: None, object, live: true });
+        self.gates.len() as u32 - 1
+    }
+
+    pub(crate) fn drop_gate(&mut self, gate: u32) {
+        self.gates[gate as usize].live = false;
+        self.free_gates.push(gate);
+    }
+
+    pub(crate) fn unpark(&mut self, gate: u32) {
+        let state = &mut self.gates[gate as usize];
+        state.token = true;
+        let (name, object) = (state.name, state.object);
+        self.touch(object);
+        self.note_name(What::Unpark, name, 0);
+    }
+
+    /// Takes the token; false where there is none, that is when the time came first.
+    pub(crate) fn take_token(&mut self, gate: u32) -> bool {
+        let state = &mut self.gates[gate as usize];
+        let token = std::mem::take(&mut state.token);
+        state.parked = None;
+        let (name, object) = (state.name, state.object);
+        self.touch(object);
+        self.note_name(if token { What::TakeToken } else { What::TimeOut }, name, 0);
+        token
+    }
+
+    pub(crate) fn new_shared(&mut self, name: &str) -> SharedId {
+        let name = self.trace.name(name);
+        let object = self.new_object();
+        self.shared.push(SharedThing { name, object });
+        SharedId(self.shared.len() as u32 - 1)
+    }
+
+    pub(crate) fn visit(&mut self, shared: SharedId) {
+        let Some(thing) = self.shared.get(shared.0 as usize) else { return };
+        let (name, object) = (thing.name, thing.object);
+        self.touch(object);
+        self.note_name(What::Visit, name, 0);
+    }
+
+    /// One of `options`, of the family of network trouble `family`.
+    pub(crate) fn draw(&mut self, family: Family, options: u32, label: &'static str) -> u32 {
+        self.choices.draw(family, options, label)
+    }
+}
