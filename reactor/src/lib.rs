@@ -2,11 +2,34 @@
 //! narrow seam, on real sockets and threads or on simulated ones.
 #![forbid(unsafe_code)]
 
+mod calls;
+mod config;
+mod connections;
+mod event_loop;
+mod mailbox;
+mod mio_reactor;
+mod os_threads;
 mod seam;
+mod shutdown;
+mod thread_pool;
+mod threads;
 mod time;
+mod timers;
+mod transport;
 
+pub use calls::{DelayedCall, NotActive};
+pub use config::LoopConfig;
+pub use connections::Listening;
+pub use event_loop::{EventLoop, Expectation};
+pub use mailbox::{CallRefused, ConnectionId, Notifier, Remote};
+pub use mio_reactor::MioReactor;
+pub use os_threads::OsThreads;
 pub use seam::{
     Address, Close, Event, Gate, ListenOptions, Parking, Reactor, Received, SharedId, Sock, Threads, Unparked, Wake,
     Waker,
 };
+pub use shutdown::{LifecycleError, Phase, Stopped};
+pub use thread_pool::{Busy, Counts, Job, JobRefused, PoolConfig, ThreadPool, Worker, WorkerHook};
+pub use threads::{AnyThreads, Watched};
 pub use time::Time;
+pub use transport::{Closed, Protocol, Transport};

@@ -1,3 +1,16 @@
-//! HTTP/1.1 and WSGI above the reactor.
+//! A WSGI container above the reactor: HTTP/1.1, a resource tree, and applications on a thread pool.
+#![forbid(unsafe_code)]
 
+mod application;
+mod body;
+mod exchange;
 pub mod http1;
+mod request;
+mod resource;
+mod site;
+
+pub use application::{Application, Body, Chunks, Failure, StartError, WriteError, application};
+pub use exchange::{BodyReader, Call};
+pub use request::Request;
+pub use resource::{Branch, Rendered, Resource, Response, WsgiResource};
+pub use site::{Site, SiteConfig};

@@ -1,0 +1,618 @@
+//! Workers for code that blocks. The same code on real and on simulated threads.
+//!
+//! ```text
+//!   submit ──► queue (lock-free) ──► worker: pop one, run it, pop the next …, nothing left: park
+//!                 │                     ▲
+//!                 └─ no standby? wake or start one
+//! ```
+//!
+//! At most one worker at a time is a *standby*: woken or started, and not yet at its first job. Whoever adds work
+//! while there is a standby leaves it at that. A standby that takes a job and sees more behind it calls the next
+//! one. So a burst costs one wake where one worker can do it all, and spreads over all workers where jobs block.
+
+use std::fmt;
+use std::io;
+use std::ops::RangeInclusive;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use crossbeam::queue::SegQueue;
+
+use crate::mailbox::panic_text;
+use crate::threads::{AnyThreads, Watched};
+use crate::{Gate, Remote, Threads, Unparked};
+
+/// The bounds of a pool.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct PoolConfig {
+    /// Workers kept even when there is nothing to do, and at most.
+    pub threads: RangeInclusive<usize>,
+    /// Jobs that may wait; more are refused.
+    pub queued_jobs_max: usize,
+    /// How long a worker beyond the minimum stays without work.
+    pub idle_max: Duration,
+    /// First part of the workers' names: `worker` makes `worker-1`.
+    pub name: String,
+}
+
+impl Default for PoolConfig {
+    fn default() -> PoolConfig {
+        PoolConfig {
+            threads: 5..=20,
+            queued_jobs_max: 1 << 20,
+            idle_max: Duration::from_secs(60),
+            name: "worker".to_owned(),
+        }
+    }
+}
+
+impl From<RangeInclusive<usize>> for PoolConfig {
+    fn from(threads: RangeInclusive<usize>) -> PoolConfig {
+        PoolConfig { threads, ..PoolConfig::default() }
+    }
+}
+
+/// Work that is shared, not boxed: whoever submits it often reuses it.
+pub trait Job: Send + Sync {
+    /// Does the work. Runs on a worker; may block. A panic is logged, and the worker goes on.
+    fn run(self: Arc<Self>, worker: &mut Worker<'_>);
+
+    /// What it is, for people: named when it is stuck. Any thread.
+    fn describe(&self) -> String;
+}
+
+/// What is to be done around a worker's turns: an interpreter's lock is taken for a whole run of jobs, and never
+/// held while the worker waits. All calls come from the worker's own thread.
+pub trait WorkerHook: Send + Sync {
+    /// Before the worker looks for work, at its start and after each wait. May block.
+    fn before_work(&self) {}
+    /// Before the worker waits, or ends.
+    fn before_park(&self) {}
+    /// The worker ends; nothing of it runs after this.
+    fn stopped(&self) {}
+}
+
+/// Why a job was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JobRefused {
+    /// The pool has been stopped.
+    Stopped,
+    /// [`PoolConfig::queued_jobs_max`] jobs are waiting.
+    Full,
+}
+
+impl fmt::Display for JobRefused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            JobRefused::Stopped => "the thread pool has been stopped and takes no work any more",
+            JobRefused::Full => "the thread pool's queue is full; wait, or raise queued_jobs_max",
+        })
+    }
+}
+
+impl std::error::Error for JobRefused {}
+
+/// How many of what a pool has at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Threads alive.
+    pub threads: usize,
+    /// Threads that run a job.
+    pub busy: usize,
+    /// Threads that do not.
+    pub idle: usize,
+    /// Jobs that wait for a thread.
+    pub queued: usize,
+}
+
+/// A worker that runs a job, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Busy {
+    /// The thread's name.
+    pub worker: String,
+    /// [`Job::describe`] of what it runs.
+    pub job: String,
+}
+
+/// A pool of worker threads; clones are handles on the same pool. Usable from any thread.
+#[derive(Clone)]
+pub struct ThreadPool(Arc<Pool>);
+
+struct Pool {
+    threads: AnyThreads,
+    queued_jobs_max: usize,
+    idle_max: Duration,
+    name: String,
+    queue: SegQueue<Task>,
+    watched_queue: Watched,
+    /// A worker has been woken or started and has not reached its first job.
+    standby: AtomicBool,
+    busy: AtomicUsize,
+    roster: Mutex<Roster>,
+    watched_roster: Watched,
+    hook: Mutex<Option<Arc<dyn WorkerHook>>>,
+}
+
+enum Task {
+    Call(Box<dyn FnOnce() + Send>),
+    Job(Arc<dyn Job>),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    New,
+    Running,
+    Stopped,
+}
+
+struct Roster {
+    phase: Phase,
+    min: usize,
+    max: usize,
+    workers_ever: usize,
+    workers: Vec<Arc<Slot>>,
+    /// Workers that wait, the latest last: it is woken first, its stack is warm.
+    idle: Vec<Arc<Slot>>,
+    on_stopped: Vec<Box<dyn FnOnce() + Send>>,
+}
+
+/// A worker as the others see it.
+struct Slot {
+    name: String,
+    gate: Gate,
+    running: Mutex<Running>,
+}
+
+enum Running {
+    Nothing,
+    Call,
+    Job(Arc<dyn Job>),
+}
+
+impl Slot {
+    fn set(&self, running: Running) {
+        *self.running.lock().expect("nothing panics under a slot's lock") = running;
+    }
+
+    fn busy(&self) -> Option<Busy> {
+        let job = match &*self.running.lock().expect("nothing panics under a slot's lock") {
+            Running::Nothing => return None,
+            Running::Call => "a submitted call".to_owned(),
+            Running::Job(job) => job.describe(),
+        };
+        Some(Busy { worker: self.name.clone(), job })
+    }
+}
+
+impl ThreadPool {
+    /// A pool that starts no thread before [`start`](ThreadPool::start). Work submitted earlier runs then.
+    ///
+    /// # Panics
+    /// If the maximum is zero or below the minimum.
+    pub fn new(threads: impl Threads, config: impl Into<PoolConfig>) -> ThreadPool {
+        ThreadPool::with_threads(AnyThreads::new(threads), config.into())
+    }
+
+    pub(crate) fn with_threads(threads: AnyThreads, config: PoolConfig) -> ThreadPool {
+        let (min, max) = checked(&config.threads);
+        ThreadPool(Arc::new(Pool {
+            queued_jobs_max: config.queued_jobs_max,
+            idle_max: config.idle_max,
+            name: config.name,
+            queue: SegQueue::new(),
+            watched_queue: threads.watched("pool queue"),
+            standby: AtomicBool::new(false),
+            busy: AtomicUsize::new(0),
+            roster: Mutex::new(Roster {
+                phase: Phase::New,
+                min,
+                max,
+                workers_ever: 0,
+                workers: Vec::new(),
+                idle: Vec::new(),
+                on_stopped: Vec::new(),
+            }),
+            watched_roster: threads.watched("pool roster"),
+            hook: Mutex::new(None),
+            threads,
+        }))
+    }
+
+    /// Installs what is done around each worker's turns; for workers that start from here on.
+    pub fn set_hook(&self, hook: Arc<dyn WorkerHook>) {
+        *self.0.hook.lock().expect("nothing panics under the hook's lock") = Some(hook);
+    }
+
+    /// Starts the minimum of threads, and more if work waits. Does nothing when started already.
+    ///
+    /// # Errors
+    /// The system's, if not even one thread can be had while at least one is wanted.
+    pub fn start(&self) -> io::Result<()> {
+        let pool = &self.0;
+        let wanted = {
+            let mut roster = pool.roster();
+            if roster.phase != Phase::New {
+                return Ok(());
+            }
+            roster.phase = Phase::Running;
+            roster.min
+        };
+        for started in 0..wanted {
+            match pool.clone().start_worker() {
+                Err(error) if started == 0 => {
+                    pool.roster().phase = Phase::New;
+                    return Err(error);
+                }
+                Err(error) => {
+                    tracing::warn!(%error, started, wanted, "fewer worker threads than wanted");
+                    break;
+                }
+                Ok(_) => {}
+            }
+        }
+        self.wake_for_backlog();
+        Ok(())
+    }
+
+    /// Has a worker run `call`. Jobs start in the order of their submission.
+    ///
+    /// # Errors
+    /// [`JobRefused`]: the pool has stopped, or its queue is full.
+    pub fn submit(&self, call: impl FnOnce() + Send + 'static) -> Result<(), JobRefused> {
+        self.enqueue(Task::Call(Box::new(call)))?;
+        self.wake_for_backlog();
+        Ok(())
+    }
+
+    /// Has a worker run `call` and hand the outcome to `report`, on the same worker: the value, or what the panic
+    /// said.
+    ///
+    /// # Errors
+    /// [`JobRefused`]: the pool has stopped, or its queue is full.
+    pub fn submit_with_result<V: 'static>(
+        &self,
+        call: impl FnOnce() -> V + Send + 'static,
+        report: impl FnOnce(Result<V, String>) + Send + 'static,
+    ) -> Result<(), JobRefused> {
+        self.submit(move || {
+            let outcome = catch_unwind(AssertUnwindSafe(call));
+            report(outcome.map_err(|payload| panic_text(&*payload).to_owned()));
+        })
+    }
+
+    /// Queues a job and wakes nobody: whoever queues several calls
+    /// [`wake_for_backlog`](ThreadPool::wake_for_backlog) once behind the last.
+    ///
+    /// # Errors
+    /// [`JobRefused`]: the pool has stopped, or its queue is full.
+    pub fn queue_job(&self, job: Arc<dyn Job>) -> Result<(), JobRefused> {
+        self.enqueue(Task::Job(job))
+    }
+
+    /// Sees to it that a worker takes up what is queued.
+    pub fn wake_for_backlog(&self) {
+        self.0.call_standby();
+    }
+
+    /// Other bounds: surplus threads end when they are next idle, missing ones start.
+    ///
+    /// # Panics
+    /// If the maximum is zero or below the minimum.
+    pub fn resize(&self, threads: RangeInclusive<usize>) {
+        let (min, max) = checked(&threads);
+        let (missing, idle) = {
+            self.0.watched_roster.visit();
+            let mut roster = self.0.roster();
+            (roster.min, roster.max) = (min, max);
+            let running = roster.phase == Phase::Running;
+            let missing = if running { min.saturating_sub(roster.workers.len()) } else { 0 };
+            let surplus = roster.workers.len() > max;
+            (missing, if surplus { std::mem::take(&mut roster.idle) } else { Vec::new() })
+        };
+        for worker in idle {
+            worker.gate.unpark();
+        }
+        for _ in 0..missing {
+            if let Err(error) = self.0.clone().start_worker() {
+                tracing::warn!(%error, "cannot start a worker thread");
+                break;
+            }
+        }
+        self.wake_for_backlog();
+    }
+
+    pub(crate) fn is(&self, other: &ThreadPool) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// How many of what there are.
+    pub fn counts(&self) -> Counts {
+        let threads = self.0.roster().workers.len();
+        let busy = self.0.busy.load(Ordering::SeqCst).min(threads);
+        Counts { threads, busy, idle: threads - busy, queued: self.0.queue.len() }
+    }
+
+    /// Who runs what, now.
+    pub fn busy(&self) -> Vec<Busy> {
+        self.0.roster().workers.iter().filter_map(|worker| worker.busy()).collect()
+    }
+
+    /// Takes no work from here on; workers finish what is queued, then end. `on_stopped` runs on the last of them,
+    /// or here if there are none. Never blocks.
+    pub fn begin_stop(&self, on_stopped: impl FnOnce() + Send + 'static) {
+        let idle = {
+            self.0.watched_roster.visit();
+            let mut roster = self.0.roster();
+            roster.phase = Phase::Stopped;
+            roster.on_stopped.push(Box::new(on_stopped));
+            std::mem::take(&mut roster.idle)
+        };
+        for worker in idle {
+            worker.gate.unpark();
+        }
+        self.0.report_if_stopped();
+    }
+
+    /// [`begin_stop`](ThreadPool::begin_stop), then waits for the workers' end, at most `wait_max`. Not for a
+    /// worker, and not for the thread of an event loop that workers may be waiting for.
+    ///
+    /// # Errors
+    /// The workers that still run something by then.
+    pub fn stop(&self, wait_max: Duration) -> Result<(), Vec<Busy>> {
+        let deadline = self.0.threads.now() + wait_max;
+        let gate = self.0.threads.gate("pool stop");
+        let last = gate.clone();
+        self.begin_stop(move || last.unpark());
+        while self.counts().threads > 0 {
+            if gate.park_until(deadline) == Unparked::ByTime {
+                return if self.counts().threads == 0 { Ok(()) } else { Err(self.busy()) };
+            }
+        }
+        Ok(())
+    }
+
+    fn enqueue(&self, task: Task) -> Result<(), JobRefused> {
+        let pool = &self.0;
+        pool.watched_roster.visit();
+        // Under the lock, so that no job slips in behind the last worker's last look.
+        let roster = pool.roster();
+        if roster.phase == Phase::Stopped {
+            return Err(JobRefused::Stopped);
+        }
+        if pool.queue.len() >= pool.queued_jobs_max {
+            return Err(JobRefused::Full);
+        }
+        pool.queue.push(task);
+        Ok(())
+    }
+}
+
+impl fmt::Debug for ThreadPool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ThreadPool").field("name", &self.0.name).field("counts", &self.counts()).finish()
+    }
+}
+
+fn checked(threads: &RangeInclusive<usize>) -> (usize, usize) {
+    let (min, max) = (*threads.start(), *threads.end());
+    assert!(max >= 1 && min <= max, "a thread pool of {min} to {max} threads can do no work");
+    (min, max)
+}
+
+/// The worker's side of a job.
+pub struct Worker<'a> {
+    pool: &'a Pool,
+    name: &'a str,
+    owed: Vec<Remote>,
+}
+
+impl Worker<'_> {
+    /// The thread's name.
+    pub fn name(&self) -> &str {
+        self.name
+    }
+
+    /// Whether more work waits, so that this worker will likely go on at once.
+    pub fn has_backlog(&self) -> bool {
+        self.pool.watched_queue.visit();
+        !self.pool.queue.is_empty()
+    }
+
+    /// Flushes `remote` before this worker waits; see [`Notifier::notify_lazily`](crate::Notifier::notify_lazily).
+    pub fn flush_before_park(&mut self, remote: &Remote) {
+        if self.owed.is_empty() {
+            self.owed.push(remote.clone());
+        } else {
+            // A pool may serve several loops; each is flushed.
+            remote.flush();
+        }
+    }
+
+    fn pay(&mut self) {
+        for remote in self.owed.drain(..) {
+            remote.flush();
+        }
+    }
+}
+
+impl Pool {
+    fn roster(&self) -> MutexGuard<'_, Roster> {
+        self.roster.lock().expect("nothing panics under the roster's lock")
+    }
+
+    fn call_standby(self: &Arc<Self>) {
+        self.watched_queue.visit();
+        if self.queue.is_empty() || self.standby.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        self.watched_roster.visit();
+        let mut roster = self.roster();
+        if roster.phase == Phase::New {
+            drop(roster);
+            self.standby.store(false, Ordering::SeqCst);
+        } else if let Some(worker) = roster.idle.pop() {
+            drop(roster);
+            worker.gate.unpark();
+        } else if roster.workers.len() < roster.max {
+            drop(roster);
+            if let Err(error) = self.clone().start_worker() {
+                self.standby.store(false, Ordering::SeqCst);
+                tracing::warn!(%error, "cannot start another worker thread; work waits for those there are");
+            }
+        } else {
+            drop(roster);
+            self.standby.store(false, Ordering::SeqCst);
+        }
+    }
+
+    fn start_worker(self: Arc<Self>) -> io::Result<()> {
+        let slot = {
+            let mut roster = self.roster();
+            roster.workers_ever += 1;
+            let name = format!("{}-{}", self.name, roster.workers_ever);
+            let slot = Arc::new(Slot { gate: self.threads.gate(&name), name, running: Mutex::new(Running::Nothing) });
+            roster.workers.push(slot.clone());
+            slot
+        };
+        let (pool, worker) = (self.clone(), slot.clone());
+        let started = self.threads.spawn(&slot.name, Box::new(move || pool.work(&worker)));
+        if started.is_err() {
+            self.roster().forget(&slot);
+        }
+        started
+    }
+
+    /// A worker's life.
+    fn work(self: Arc<Self>, slot: &Arc<Slot>) {
+        let hook = self.hook.lock().expect("nothing panics under the hook's lock").clone();
+        let mut worker = Worker { pool: &self, name: &slot.name, owed: Vec::new() };
+        // A new worker is the standby, as one that was woken.
+        let mut standby = true;
+        loop {
+            if let Some(hook) = &hook {
+                hook.before_work();
+            }
+            while let Some(task) = self.next_task(&mut standby) {
+                run(slot, task, &mut worker);
+            }
+            if let Some(hook) = &hook {
+                hook.before_park();
+            }
+            worker.pay();
+            match self.wait(slot) {
+                Wait::Woken => standby = true,
+                Wait::MoreWork => {}
+                Wait::End => break,
+            }
+        }
+        if let Some(hook) = &hook {
+            hook.stopped();
+        }
+        self.watched_roster.visit();
+        self.roster().forget(slot);
+        self.report_if_stopped();
+    }
+
+    fn next_task(self: &Arc<Self>, standby: &mut bool) -> Option<Task> {
+        loop {
+            self.watched_queue.visit();
+            let task = self.queue.pop();
+            let was_standby = std::mem::take(standby);
+            if was_standby {
+                // Said before the next look at the queue: a submitter either sees that nobody is coming, or its
+                // job is seen here.
+                self.standby.store(false, Ordering::SeqCst);
+            }
+            if task.is_some() {
+                self.call_standby();
+                return task;
+            }
+            if !was_standby || self.queue.is_empty() {
+                return None;
+            }
+        }
+    }
+
+    fn wait(&self, slot: &Arc<Slot>) -> Wait {
+        self.watched_roster.visit();
+        let retire_at = {
+            let mut roster = self.roster();
+            // Work that came before this worker was on the list of idle ones found nobody to wake.
+            if !self.queue.is_empty() {
+                return Wait::MoreWork;
+            }
+            if roster.phase == Phase::Stopped || roster.workers.len() > roster.max {
+                return Wait::End;
+            }
+            roster.idle.push(slot.clone());
+            (roster.workers.len() > roster.min).then(|| self.threads.now() + self.idle_max)
+        };
+        loop {
+            let unparked = match retire_at {
+                Some(deadline) => slot.gate.park_until(deadline),
+                None => {
+                    slot.gate.park();
+                    Unparked::ByToken
+                }
+            };
+            self.watched_roster.visit();
+            let mut roster = self.roster();
+            let Some(place) = roster.idle.iter().position(|idle| Arc::ptr_eq(idle, slot)) else {
+                return Wait::Woken;
+            };
+            // Still on the list: the token was an old one, or the time has come.
+            if unparked == Unparked::ByTime {
+                roster.idle.remove(place);
+                return if roster.workers.len() > roster.min { Wait::End } else { Wait::MoreWork };
+            }
+        }
+    }
+
+    fn report_if_stopped(&self) {
+        let reports = {
+            let mut roster = self.roster();
+            if roster.phase != Phase::Stopped || !roster.workers.is_empty() {
+                return;
+            }
+            std::mem::take(&mut roster.on_stopped)
+        };
+        // Only a pool that never ran has work left here.
+        while self.queue.pop().is_some() {}
+        for report in reports {
+            report();
+        }
+    }
+}
+
+impl Roster {
+    fn forget(&mut self, slot: &Arc<Slot>) {
+        self.workers.retain(|worker| !Arc::ptr_eq(worker, slot));
+    }
+}
+
+enum Wait {
+    Woken,
+    MoreWork,
+    End,
+}
+
+fn run(slot: &Slot, task: Task, worker: &mut Worker<'_>) {
+    let pool = worker.pool;
+    pool.busy.fetch_add(1, Ordering::SeqCst);
+    slot.set(match &task {
+        Task::Call(_) => Running::Call,
+        Task::Job(job) => Running::Job(job.clone()),
+    });
+    let outcome = catch_unwind(AssertUnwindSafe(|| match task {
+        Task::Call(call) => call(),
+        Task::Job(job) => job.run(worker),
+    }));
+    slot.set(Running::Nothing);
+    pool.busy.fetch_sub(1, Ordering::SeqCst);
+    if let Err(payload) = outcome {
+        tracing::error!(worker = slot.name, panic = panic_text(&*payload), "a job panicked; its worker goes on");
+    }
+}

@@ -1,0 +1,88 @@
+//! Threads of whichever ground, behind one type; and shared state that a simulation watches.
+
+use std::io;
+use std::sync::Arc;
+
+use crate::{Gate, SharedId, Threads, Time};
+
+/// The object-safe part of [`Threads`].
+trait Spawner: Send + Sync {
+    fn spawn(&self, name: &str, body: Box<dyn FnOnce() + Send>) -> io::Result<()>;
+    fn gate(&self, name: &str) -> Gate;
+    fn now(&self) -> Time;
+    fn shared(&self, name: &str) -> SharedId;
+    fn visit(&self, shared: SharedId);
+}
+
+impl<T: Threads> Spawner for T {
+    fn spawn(&self, name: &str, body: Box<dyn FnOnce() + Send>) -> io::Result<()> {
+        Threads::spawn(self, name, body)
+    }
+    fn gate(&self, name: &str) -> Gate {
+        Threads::gate(self, name)
+    }
+    fn now(&self) -> Time {
+        Threads::now(self)
+    }
+    fn shared(&self, name: &str) -> SharedId {
+        Threads::shared(self, name)
+    }
+    fn visit(&self, shared: SharedId) {
+        Threads::visit(self, shared);
+    }
+}
+
+/// Any [`Threads`], its type forgotten: what a pool or a server keeps, so that it need not be generic.
+#[derive(Clone)]
+pub struct AnyThreads(Arc<dyn Spawner>);
+
+impl AnyThreads {
+    /// Forgets the type of `threads`.
+    pub fn new(threads: impl Threads) -> AnyThreads {
+        AnyThreads(Arc::new(threads))
+    }
+
+    /// Names a thing that several threads will touch; see [`Watched::visit`].
+    pub fn watched(&self, name: &str) -> Watched {
+        let id = self.0.shared(name);
+        // Real threads hand out the default id only: nobody watches, and a visit costs a branch.
+        let watcher = (id != SharedId::default()).then(|| self.clone());
+        Watched { id, watcher }
+    }
+}
+
+impl Threads for AnyThreads {
+    fn spawn(&self, name: &str, body: Box<dyn FnOnce() + Send>) -> io::Result<()> {
+        self.0.spawn(name, body)
+    }
+    fn gate(&self, name: &str) -> Gate {
+        self.0.gate(name)
+    }
+    fn now(&self) -> Time {
+        self.0.now()
+    }
+    fn shared(&self, name: &str) -> SharedId {
+        self.0.shared(name)
+    }
+    fn visit(&self, shared: SharedId) {
+        self.0.visit(shared);
+    }
+}
+
+/// Names one piece of state that several threads touch.
+#[derive(Clone)]
+pub struct Watched {
+    id: SharedId,
+    watcher: Option<AnyThreads>,
+}
+
+impl Watched {
+    /// To be called right before the state is touched, with no lock held: a simulation may let other threads
+    /// run here. On real threads it does nothing.
+    #[inline]
+    pub fn visit(&self) {
+        if let Some(watcher) = &self.watcher {
+            Threads::visit(watcher, self.id);
+        }
+    }
+}

@@ -1,0 +1,376 @@
+//! One request and its response, shared by the reactor's thread and a worker.
+//!
+//! ```text
+//!   reactor                                     worker
+//!   request, body ──── pool's queue ──────────► Application::call
+//!                                               start, write … (parks while too much waits)
+//!   head, body, outcome ◄── mailbox: one entry ─ end
+//!   disconnect ───────────────────────────────► writes fail
+//! ```
+//!
+//! The two share one small lock, which neither holds while it waits for anything. Only the reactor touches the
+//! connection; only the worker runs the application.
+
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use handwound_reactor::{Gate, Job, Notifier, Time, Watched, Worker};
+
+use crate::application::{Application, Failure, StartError, WriteError};
+use crate::body::RequestBody;
+use crate::http1::ResponseHead;
+use crate::request::Request;
+
+/// Bytes of one response that may wait between its worker and the reactor.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Marks {
+    /// A writer parks when this many wait; the reactor takes all there is, and lets it go on.
+    pub(crate) high_bytes: usize,
+}
+
+pub(crate) struct Exchange {
+    pub(crate) request: Request,
+    pub(crate) body: RequestBody,
+    pub(crate) application: Arc<dyn Application>,
+    pub(crate) submitted_at: Time,
+    notifier: Notifier,
+    gate: Gate,
+    watched: Watched,
+    marks: Marks,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    head: Option<ResponseHead>,
+    /// The head is, or may be, with the reactor: it cannot be replaced any more.
+    committed: bool,
+    /// Bytes of the body that the reactor has not taken.
+    waiting: Vec<u8>,
+    outcome: Option<Outcome>,
+    disconnected: bool,
+    /// A mailbox entry is on its way; the reactor will look at all there is.
+    notified: bool,
+    parked: bool,
+    /// The application has returned.
+    ended: bool,
+}
+
+/// How a call ended.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    Finished,
+    Failed(Failure),
+}
+
+/// What the reactor finds when it looks.
+#[derive(Default)]
+pub(crate) struct Taken {
+    /// The head, once: at the first look after it was committed.
+    pub(crate) head: Option<ResponseHead>,
+    pub(crate) body: Vec<u8>,
+    pub(crate) outcome: Option<Outcome>,
+}
+
+impl Exchange {
+    pub(crate) fn new(
+        request: Request,
+        body: RequestBody,
+        application: Arc<dyn Application>,
+        submitted_at: Time,
+        link: Link,
+    ) -> Exchange {
+        let Link { notifier, gate, watched, marks } = link;
+        let state = Mutex::new(State::default());
+        Exchange { request, body, application, submitted_at, notifier, gate, watched, marks, state }
+    }
+
+    /// Makes it ready for the next request of its connection. Nobody else holds it: see `Arc::get_mut`.
+    pub(crate) fn reuse(&mut self) -> &mut Request {
+        let state = self.state.get_mut().expect("nothing panics under the exchange's lock");
+        let mut waiting = std::mem::take(&mut state.waiting);
+        waiting.clear();
+        *state = State { waiting, ..State::default() };
+        &mut self.request
+    }
+
+    /// Takes what there is for the client. Runs on the reactor's thread.
+    pub(crate) fn take(&self, taken: &mut Taken) {
+        self.watched.visit();
+        let mut state = self.state();
+        state.notified = false;
+        if state.committed {
+            taken.head = state.head.take();
+        }
+        std::mem::swap(&mut taken.body, &mut state.waiting);
+        state.waiting.clear();
+        taken.outcome = state.outcome.take();
+        let wake = std::mem::take(&mut state.parked);
+        drop(state);
+        if wake {
+            self.gate.unpark();
+        }
+    }
+
+    /// Whether the client has, or will get, this response's head.
+    pub(crate) fn head_is_out(&self) -> bool {
+        self.state().committed
+    }
+
+    /// The client has left: writers get an error, now and later. Runs on the reactor's thread.
+    pub(crate) fn disconnect(&self) {
+        self.watched.visit();
+        let mut state = self.state();
+        state.disconnected = true;
+        state.waiting = Vec::new();
+        let wake = std::mem::take(&mut state.parked);
+        drop(state);
+        if wake {
+            self.gate.unpark();
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("nothing panics under the exchange's lock")
+    }
+
+    fn end(&self, outcome: Outcome, worker: &mut Worker<'_>) {
+        self.watched.visit();
+        let mut state = self.state();
+        state.ended = true;
+        state.outcome = Some(outcome);
+        if !matches!(state.outcome, Some(Outcome::Failed(_))) {
+            state.committed = true;
+        }
+        let notify = !std::mem::replace(&mut state.notified, true);
+        drop(state);
+        if !notify {
+            return;
+        }
+        // The answer is on its way before the next application runs; only the wake may wait for the batch.
+        if worker.has_backlog() {
+            self.notifier.notify_lazily();
+            worker.flush_before_park(self.notifier.remote());
+        } else {
+            self.notifier.notify();
+        }
+    }
+}
+
+/// What ties an exchange to its connection.
+pub(crate) struct Link {
+    pub(crate) notifier: Notifier,
+    pub(crate) gate: Gate,
+    pub(crate) watched: Watched,
+    pub(crate) marks: Marks,
+}
+
+impl Job for Exchange {
+    fn run(self: Arc<Self>, worker: &mut Worker<'_>) {
+        let call = Call(self.clone());
+        let result = catch_unwind(AssertUnwindSafe(|| self.application.call(&call)));
+        drop(call);
+        let outcome = match result {
+            Ok(Ok(())) => self.outcome_of_return(),
+            Ok(Err(failure)) => Outcome::Failed(failure),
+            Err(payload) => Outcome::Failed(Failure::Application(panic_text(&*payload))),
+        };
+        self.end(outcome, worker);
+    }
+
+    fn describe(&self) -> String {
+        self.request.to_string()
+    }
+}
+
+impl Exchange {
+    fn outcome_of_return(&self) -> Outcome {
+        if self.state().head.is_some() || self.state().committed {
+            Outcome::Finished
+        } else {
+            Outcome::Failed(Failure::new("the application returned without calling start_response (PEP 3333)"))
+        }
+    }
+}
+
+fn panic_text(payload: &(dyn std::any::Any + Send)) -> String {
+    let text = payload.downcast_ref::<&str>().copied().or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+    format!("the application panicked: {}", text.unwrap_or("(no text)"))
+}
+
+/// The application's side of a request. Clones are handles on the same one; any thread may use them, also after the
+/// end of the call, when they only give errors.
+#[derive(Clone)]
+pub struct Call(Arc<Exchange>);
+
+impl Call {
+    /// What the client asked for.
+    pub fn request(&self) -> &Request {
+        &self.0.request
+    }
+
+    /// Bytes of the request's body. It has been received in full.
+    pub fn body_len(&self) -> u64 {
+        self.0.body.len()
+    }
+
+    /// Reads the request's body from `offset` on; zero bytes are its end. Any thread; may read a file.
+    ///
+    /// # Errors
+    /// The temporary file's, or [`WriteError::ClientDisconnected`] as an error of kind `ConnectionAborted`.
+    pub fn read_body_at(&self, offset: u64, into: &mut [u8]) -> io::Result<usize> {
+        if self.is_disconnected() {
+            return Err(io::Error::new(io::ErrorKind::ConnectionAborted, WriteError::ClientDisconnected));
+        }
+        self.0.body.read_at(offset, into)
+    }
+
+    /// The request's body, to be read once from its start.
+    pub fn body(&self) -> BodyReader {
+        BodyReader { call: self.clone(), offset: 0 }
+    }
+
+    /// Begins the response. Nothing is sent before the first byte of the body, or the end.
+    ///
+    /// # Errors
+    /// [`StartError`]: the status or a header breaks a rule, or it is the second call.
+    pub fn start_response(&self, status: &str, headers: &[(&str, &str)]) -> Result<(), StartError> {
+        let mut head = ResponseHead::new(status)?;
+        for (name, value) in headers {
+            head.push(name.as_bytes(), value.as_bytes())?;
+        }
+        self.start(head)
+    }
+
+    /// [`start_response`](Call::start_response) with a head that has been made before.
+    ///
+    /// # Errors
+    /// [`StartError::AlreadyStarted`], [`StartError::Ended`].
+    pub fn start(&self, head: ResponseHead) -> Result<(), StartError> {
+        self.0.watched.visit();
+        let mut state = self.0.state();
+        if state.ended {
+            return Err(StartError::Ended);
+        }
+        if state.head.is_some() || state.committed {
+            return Err(StartError::AlreadyStarted);
+        }
+        state.head = Some(head);
+        Ok(())
+    }
+
+    /// Replaces the head, for `start_response` with `exc_info` (PEP 3333, "Error Handling").
+    ///
+    /// # Errors
+    /// [`StartError::HeadSent`]: too late. [`StartError::Ended`].
+    pub fn restart(&self, head: ResponseHead) -> Result<(), StartError> {
+        self.0.watched.visit();
+        let mut state = self.0.state();
+        if state.ended {
+            return Err(StartError::Ended);
+        }
+        if state.committed {
+            return Err(StartError::HeadSent);
+        }
+        state.head = Some(head);
+        Ok(())
+    }
+
+    /// Whether [`start`](Call::start) has been called.
+    pub fn is_started(&self) -> bool {
+        let state = self.0.state();
+        state.head.is_some() || state.committed
+    }
+
+    /// Whether the head is on its way, and cannot be replaced any more.
+    pub fn head_sent(&self) -> bool {
+        self.0.state().committed
+    }
+
+    /// The whole body is `bytes` long: the response says so, unless the application did. Only before the first byte.
+    pub fn declare_length(&self, bytes: u64) {
+        let mut state = self.0.state();
+        if !state.committed {
+            if let Some(head) = &mut state.head {
+                head.set_content_length_if_absent(bytes);
+            }
+        }
+    }
+
+    /// Sends `bytes` of the body, and the head before the first of them. Blocks while more waits for the client than
+    /// the site's bounds allow.
+    ///
+    /// # Errors
+    /// [`WriteError`]
+    pub fn write(&self, mut bytes: &[u8]) -> Result<(), WriteError> {
+        while !bytes.is_empty() {
+            let room = self.push(bytes)?;
+            bytes = &bytes[room..];
+        }
+        Ok(())
+    }
+
+    /// Whether a [`write`](Call::write) of this many bytes would block now, as far as one can tell.
+    pub fn would_park(&self, bytes: usize) -> bool {
+        self.0.state().waiting.len() + bytes > self.0.marks.high_bytes
+    }
+
+    /// Whether the client has left.
+    pub fn is_disconnected(&self) -> bool {
+        self.0.state().disconnected
+    }
+
+    /// Queues as much as there is room for; parks, and queues nothing, if there is none.
+    fn push(&self, bytes: &[u8]) -> Result<usize, WriteError> {
+        let exchange = &*self.0;
+        exchange.watched.visit();
+        let mut state = exchange.state();
+        if state.ended {
+            return Err(WriteError::Ended);
+        }
+        if state.disconnected {
+            return Err(WriteError::ClientDisconnected);
+        }
+        if state.head.is_none() && !state.committed {
+            return Err(WriteError::NotStarted);
+        }
+        state.committed = true;
+        let room = exchange.marks.high_bytes.saturating_sub(state.waiting.len()).min(bytes.len());
+        if room > 0 {
+            state.waiting.extend_from_slice(&bytes[..room]);
+            let notify = !std::mem::replace(&mut state.notified, true);
+            drop(state);
+            if notify {
+                exchange.notifier.notify_lazily();
+            }
+            return Ok(room);
+        }
+        state.parked = true;
+        drop(state);
+        exchange.notifier.remote().flush();
+        exchange.gate.park();
+        Ok(0)
+    }
+}
+
+impl std::fmt::Debug for Call {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Call({})", self.0.request)
+    }
+}
+
+/// Reads a request's body.
+#[derive(Debug)]
+pub struct BodyReader {
+    call: Call,
+    offset: u64,
+}
+
+impl io::Read for BodyReader {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let bytes = self.call.read_body_at(self.offset, into)?;
+        self.offset += bytes as u64;
+        Ok(bytes)
+    }
+}

@@ -1,0 +1,146 @@
+//! What an application is told of a request: PEP 3333's environ, before anything Python.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+
+use handwound_reactor::Address;
+
+use crate::http1::{RequestHead, Version, percent_decode};
+
+/// One request, its body aside. All texts are bytes as they came; PEP 3333 hands them to Python as latin-1.
+#[derive(Clone, Debug)]
+pub struct Request {
+    pub(crate) head: RequestHead,
+    pub(crate) script_name: Vec<u8>,
+    pub(crate) path_info: Vec<u8>,
+    pub(crate) peer: Address,
+    pub(crate) local: Address,
+}
+
+impl Request {
+    pub(crate) fn new(head: RequestHead, peer: Address, local: Address) -> Request {
+        Request { head, script_name: Vec::new(), path_info: Vec::new(), peer, local }
+    }
+
+    /// Stands where a request was taken out.
+    pub(crate) fn empty() -> Request {
+        Request::new(RequestHead::default(), Address::Unix(None), Address::Unix(None))
+    }
+
+    /// Splits the path for a resource that is reached by the first `prepath` of its segments and takes the rest
+    /// itself. A `prepath` of zero is the root.
+    pub(crate) fn split_path(&mut self, prepath: usize) {
+        let Request { head, script_name, path_info, .. } = self;
+        script_name.clear();
+        path_info.clear();
+        let path = head.path();
+        let cut = nth_slash(path, prepath + 1).unwrap_or(path.len());
+        percent_decode(&path[..cut], script_name);
+        percent_decode(&path[cut..], path_info);
+    }
+
+    /// The head as it came.
+    pub fn head(&self) -> &RequestHead {
+        &self.head
+    }
+
+    /// REQUEST_METHOD: any token, in the client's spelling.
+    pub fn method(&self) -> &[u8] {
+        self.head.method()
+    }
+
+    /// SCRIPT_NAME: the decoded path of the application's own place; empty at the root.
+    pub fn script_name(&self) -> &[u8] {
+        &self.script_name
+    }
+
+    /// PATH_INFO: the decoded rest of the path.
+    pub fn path_info(&self) -> &[u8] {
+        &self.path_info
+    }
+
+    /// QUERY_STRING: as it came, without the `?`.
+    pub fn query_string(&self) -> &[u8] {
+        self.head.query().unwrap_or_default()
+    }
+
+    /// REQUEST_URI and RAW_URI: the whole target as it came.
+    pub fn raw_uri(&self) -> &[u8] {
+        self.head.target()
+    }
+
+    /// SERVER_PROTOCOL.
+    pub fn protocol(&self) -> &'static str {
+        match self.head.version() {
+            Version::Http10 => "HTTP/1.0",
+            Version::Http11 => "HTTP/1.1",
+        }
+    }
+
+    /// SERVER_NAME: the host that the client asked for, without port or brackets; this end's address where it named
+    /// none.
+    pub fn server_name(&self) -> String {
+        match (self.head.host(), &self.local) {
+            (Some(host), _) => String::from_utf8_lossy(host.name).into_owned(),
+            (None, Address::Tcp(local)) => ip_text(local),
+            (None, Address::Unix(_)) => "localhost".to_owned(),
+        }
+    }
+
+    /// SERVER_PORT: of this end's socket; on a UNIX socket the one that the client named, or 80.
+    pub fn server_port(&self) -> u16 {
+        match &self.local {
+            Address::Tcp(local) => local.port(),
+            Address::Unix(_) => self.head.host().and_then(|host| host.port).unwrap_or(80),
+        }
+    }
+
+    /// REMOTE_ADDR; empty on a UNIX socket.
+    pub fn remote_addr(&self) -> String {
+        self.peer.tcp().map(|peer| ip_text(&peer)).unwrap_or_default()
+    }
+
+    /// REMOTE_PORT; empty on a UNIX socket.
+    pub fn remote_port(&self) -> Option<u16> {
+        self.peer.tcp().map(|peer| peer.port())
+    }
+
+    /// Who is at the other end.
+    pub fn peer(&self) -> &Address {
+        &self.peer
+    }
+
+    /// `wsgi.url_scheme`.
+    pub fn url_scheme(&self) -> &'static str {
+        "http"
+    }
+
+    /// The header fields in order, in the client's spelling, without the white space around values.
+    pub fn headers(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.head.headers()
+    }
+
+    /// The value of the first header field of this name, in any spelling.
+    pub fn header(&self, name: &str) -> Option<&[u8]> {
+        self.head.get(name)
+    }
+}
+
+/// An IPv4 address that came through an IPv6 socket is shown as IPv4.
+fn ip_text(address: &SocketAddr) -> String {
+    match address.ip() {
+        IpAddr::V6(v6) => v6.to_ipv4_mapped().map_or_else(|| v6.to_string(), |v4| v4.to_string()),
+        v4 => v4.to_string(),
+    }
+}
+
+fn nth_slash(path: &[u8], n: usize) -> Option<usize> {
+    memchr::memchr_iter(b'/', path).nth(n - 1)
+}
+
+/// `GET /path?query`, for logs: printable ASCII only.
+impl fmt::Display for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.head.method().escape_ascii(), self.head.target().escape_ascii())
+    }
+}

@@ -1,0 +1,392 @@
+//! A site: HTTP/1.1 on the connections of an event loop, answered by a resource tree.
+//!
+//! Per connection there is one [`HttpProtocol`]: it feeds the sans-IO connection, collects the body, finds the
+//! resource, hands the exchange to a worker, and sends what comes back. No application code runs here.
+
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use handwound_reactor::{
+    Address, Closed, EventLoop, Expectation, ListenOptions, Listening, Protocol, ThreadPool, Threads, Time, Transport,
+    Watched,
+};
+
+use crate::application::{Application, Failure};
+use crate::body::RequestBody;
+use crate::exchange::{Exchange, Link, Marks, Outcome, Taken};
+use crate::http1::{self, BodyFit, Closing, Connection, Event, Finish, RequestHead};
+use crate::request::Request;
+use crate::resource::{Rendered, Resource, Response, traverse};
+
+/// The bounds of a site, beyond those of its connections.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct SiteConfig {
+    /// The bounds of each connection.
+    pub http: http1::Config,
+    /// Bytes of a request's body kept in memory; a longer one goes to a temporary file.
+    pub body_memory_bytes_max: usize,
+    /// Bytes of one response that wait between its worker and the client; above it the worker parks.
+    pub response_bytes_max: usize,
+    /// How long a client may take no byte of a response that waits for it.
+    pub send_timeout: Duration,
+}
+
+impl Default for SiteConfig {
+    fn default() -> SiteConfig {
+        SiteConfig {
+            http: http1::Config::default(),
+            body_memory_bytes_max: 512 << 10,
+            response_bytes_max: 1 << 20,
+            send_timeout: Duration::from_secs(60),
+        }
+    }
+}
+
+/// Serves a resource tree over HTTP/1.1.
+#[derive(Clone)]
+pub struct Site(Rc<Shared>);
+
+struct Shared {
+    root: Rc<dyn Resource>,
+    http: Arc<http1::Config>,
+    config: SiteConfig,
+}
+
+impl Site {
+    /// A site with the default bounds.
+    pub fn new(root: impl Resource + 'static) -> Site {
+        Site::with_config(root, SiteConfig::default())
+    }
+
+    /// A site with these bounds.
+    pub fn with_config(root: impl Resource + 'static, config: SiteConfig) -> Site {
+        Site(Rc::new(Shared { root: Rc::new(root), http: Arc::new(config.http.clone()), config }))
+    }
+
+    /// Serves on `at`, from the loop's first turn on.
+    ///
+    /// # Errors
+    /// As [`EventLoop::listen`].
+    pub fn listen(&self, event_loop: &EventLoop, at: &Address, options: &ListenOptions) -> io::Result<Listening> {
+        let shared = self.0.clone();
+        let watched = event_loop.threads().watched("exchange");
+        event_loop.listen(at, options, move |_peer| HttpProtocol::new(shared.clone(), watched.clone()))
+    }
+}
+
+/// What a connection is at.
+enum Stage {
+    /// Between requests.
+    Idle,
+    /// A request's head is there, its body is coming.
+    Receiving { head: RequestHead, body: RequestBody },
+    /// A worker has it, or soon will.
+    Running(Arc<Exchange>, #[expect(dead_code, reason = "held for its drop")] Expectation),
+}
+
+struct HttpProtocol {
+    site: Rc<Shared>,
+    watched: Watched,
+    connection: Option<Connection>,
+    stage: Stage,
+    /// The exchange of the last request, for the next.
+    spare: Option<Arc<Exchange>>,
+    taken: Taken,
+    /// The response that is being sent was told that it is too long.
+    surplus_logged: bool,
+    /// What had been written when the send timeout was last set.
+    progress: Option<(u64, Time)>,
+}
+
+impl Protocol for HttpProtocol {
+    fn connected(&mut self, transport: &mut Transport) {
+        self.connection = Some(Connection::new(self.site.http.clone(), transport.now()));
+        self.settle(transport);
+    }
+
+    fn received(&mut self, transport: &mut Transport, bytes: &[u8]) {
+        self.connection().receive(bytes, transport.now());
+        self.pump(transport);
+    }
+
+    fn ended(&mut self, transport: &mut Transport) {
+        self.connection().receive_end(transport.now());
+        self.pump(transport);
+    }
+
+    fn drained(&mut self, transport: &mut Transport) {
+        self.relay(transport);
+    }
+
+    fn notified(&mut self, transport: &mut Transport) {
+        self.relay(transport);
+    }
+
+    fn timed_out(&mut self, transport: &mut Transport) {
+        if transport.pending_bytes() > 0 {
+            let (written, since) = self.progress.unwrap_or((transport.written_bytes(), transport.now()));
+            if written == transport.written_bytes() && transport.now() - since >= self.site.config.send_timeout {
+                tracing::debug!(peer = %transport.peer(), "a client took nothing of its response for too long");
+                return transport.abort();
+            }
+        }
+        self.connection().handle_deadline(transport.now());
+        self.pump(transport);
+    }
+
+    fn stopping(&mut self, transport: &mut Transport) {
+        self.connection().begin_shutdown();
+        self.settle(transport);
+    }
+
+    fn closed(&mut self, reason: Closed) {
+        if let Stage::Running(exchange, _) = std::mem::replace(&mut self.stage, Stage::Idle) {
+            tracing::debug!(request = %exchange.request, %reason, "the client left before its response was complete");
+            exchange.disconnect();
+        }
+    }
+}
+
+impl HttpProtocol {
+    fn new(site: Rc<Shared>, watched: Watched) -> HttpProtocol {
+        HttpProtocol {
+            site,
+            watched,
+            connection: None,
+            stage: Stage::Idle,
+            spare: None,
+            taken: Taken::default(),
+            surplus_logged: false,
+            progress: None,
+        }
+    }
+
+    fn connection(&mut self) -> &mut Connection {
+        self.connection.as_mut().expect("made when connected, which comes first")
+    }
+
+    /// Takes in what the connection has understood, as far as it goes now.
+    fn pump(&mut self, transport: &mut Transport) {
+        loop {
+            let Some(connection) = &mut self.connection else { return };
+            match connection.poll_event(|| wall_clock(transport)) {
+                None => break,
+                Some(Event::Head(head)) => {
+                    let body = self.spare_body();
+                    self.stage = Stage::Receiving { head, body };
+                }
+                Some(Event::Body(piece)) => {
+                    let Stage::Receiving { body, .. } = &mut self.stage else { continue };
+                    if let Err(error) = body.push(piece, self.site.config.body_memory_bytes_max) {
+                        tracing::error!(%error, "cannot keep a request's body in a temporary file");
+                        self.respond(transport, &Response::text("507 Insufficient Storage", "No room for the body.\n"));
+                    }
+                }
+                Some(Event::End) => self.dispatch(transport),
+                Some(Event::Rejected(rejection)) => {
+                    tracing::info!(peer = %transport.peer(), %rejection, "request refused");
+                    self.stage = Stage::Idle;
+                }
+            }
+        }
+        self.settle(transport);
+    }
+
+    fn spare_body(&mut self) -> RequestBody {
+        RequestBody::default()
+    }
+
+    /// A request is complete: finds who answers it.
+    fn dispatch(&mut self, transport: &mut Transport) {
+        let Stage::Receiving { head, body } = std::mem::replace(&mut self.stage, Stage::Idle) else { return };
+        let (mut exchange, mut request) = self.make_request(head, transport);
+        let site = self.site.clone();
+        match traverse(&site.root, &mut request) {
+            Rendered::Now(response) => {
+                self.connection().recycle(request.head);
+                self.respond(transport, &response);
+            }
+            Rendered::Pooled { pool, application } => {
+                let exchange = self.fill(&mut exchange, request, body, application, transport);
+                self.submit(&pool, exchange, transport);
+            }
+        }
+    }
+
+    /// The request, with what the last one left for it.
+    fn make_request(&mut self, head: RequestHead, transport: &Transport) -> (Option<Arc<Exchange>>, Request) {
+        let mut spare = self.spare.take();
+        if let Some(exchange) = spare.as_mut().and_then(Arc::get_mut) {
+            let last = exchange.reuse();
+            let mut request = std::mem::replace(last, Request::empty());
+            request.head = head;
+            return (spare, request);
+        }
+        (None, Request::new(head, transport.peer().clone(), transport.local().clone()))
+    }
+
+    fn fill(
+        &mut self,
+        spare: &mut Option<Arc<Exchange>>,
+        request: Request,
+        body: RequestBody,
+        application: Arc<dyn Application>,
+        transport: &Transport,
+    ) -> Arc<Exchange> {
+        let now = transport.now();
+        if let Some(mut exchange) = spare.take() {
+            let reused = Arc::get_mut(&mut exchange).expect("nobody else holds it: asked in make_request");
+            reused.request = request;
+            reused.body = body;
+            reused.application = application;
+            reused.submitted_at = now;
+            return exchange;
+        }
+        let high_bytes = self.site.config.response_bytes_max.max(1);
+        let link = Link {
+            notifier: transport.notifier(),
+            gate: transport.event_loop().threads().gate("response writer"),
+            watched: self.watched.clone(),
+            marks: Marks { high_bytes },
+        };
+        Arc::new(Exchange::new(request, body, application, now, link))
+    }
+
+    fn submit(&mut self, pool: &ThreadPool, exchange: Arc<Exchange>, transport: &mut Transport) {
+        let event_loop = transport.event_loop();
+        match event_loop.submit(pool, exchange.clone()) {
+            Ok(()) => {
+                self.stage = Stage::Running(exchange, event_loop.expect_notification());
+            }
+            Err(refused) => {
+                tracing::error!(request = %exchange.request, %refused, "request answered with 503");
+                self.respond(transport, &Response::text("503 Service Unavailable", "The server is overloaded.\n"));
+            }
+        }
+    }
+
+    /// A response from the reactor's thread.
+    fn respond(&mut self, transport: &mut Transport, response: &Response) {
+        self.stage = Stage::Idle;
+        let (wall, now) = (wall_clock(transport), transport.now());
+        let connection = self.connection();
+        connection.respond(&response.head, wall);
+        let _fits = connection.send_body(&response.body);
+        let _complete = connection.finish(now);
+    }
+
+    /// Sends on what the worker has made, as far as the transport has room.
+    fn relay(&mut self, transport: &mut Transport) {
+        let Stage::Running(exchange, _) = &self.stage else { return };
+        if transport.is_full() {
+            return;
+        }
+        let exchange = exchange.clone();
+        exchange.take(&mut self.taken);
+        self.send_taken(&exchange, transport);
+        if let Some(outcome) = self.taken.outcome.take() {
+            self.end_response(&exchange, outcome, transport);
+            drop(exchange);
+            // The next request may be there already.
+            self.pump(transport);
+        } else {
+            self.settle(transport);
+        }
+    }
+
+    fn send_taken(&mut self, exchange: &Exchange, transport: &Transport) {
+        let connection = self.connection.as_mut().expect("made when connected, which comes first");
+        if let Some(head) = self.taken.head.take() {
+            connection.respond(&head, wall_clock(transport));
+            self.surplus_logged = false;
+        }
+        if self.taken.body.is_empty() {
+            return;
+        }
+        let fit = connection.send_body(&self.taken.body);
+        self.taken.body.clear();
+        if let BodyFit::Cut { surplus_bytes } = fit {
+            if !std::mem::replace(&mut self.surplus_logged, true) {
+                tracing::error!(
+                    request = %exchange.request, surplus_bytes,
+                    "the application sent more than its Content-Length; the rest is not sent"
+                );
+            }
+        }
+    }
+
+    fn end_response(&mut self, exchange: &Arc<Exchange>, outcome: Outcome, transport: &mut Transport) {
+        let now = transport.now();
+        self.stage = Stage::Idle;
+        match outcome {
+            Outcome::Finished => {
+                if let Finish::Short { missing_bytes } = self.connection().finish(now) {
+                    tracing::error!(
+                        request = %exchange.request, missing_bytes,
+                        "the application sent less than its Content-Length; the connection is closed"
+                    );
+                }
+                self.spare = Some(exchange.clone());
+            }
+            Outcome::Failed(failure) => self.end_failed(exchange, failure, transport),
+        }
+    }
+
+    fn end_failed(&mut self, exchange: &Exchange, failure: Failure, transport: &mut Transport) {
+        if let Failure::Application(text) = &failure {
+            tracing::error!(request = %exchange.request, "{text}");
+        }
+        if exchange.head_is_out() {
+            self.connection().fail();
+        } else {
+            let text = "The application failed; its log says why.\n";
+            self.respond(transport, &Response::text("500 Internal Server Error", text));
+        }
+    }
+
+    /// Puts the connection's wishes to the transport.
+    fn settle(&mut self, transport: &mut Transport) {
+        let Some(connection) = &mut self.connection else { return };
+        if !connection.output().is_empty() {
+            transport.write_vec(connection.output());
+        }
+        match connection.closing() {
+            None => {}
+            Some(Closing::AfterOutput { linger: true }) => transport.close_lingering(),
+            Some(Closing::AfterOutput { linger: false }) => transport.close(),
+            Some(Closing::Abort) => transport.abort(),
+        }
+        if connection.wants_input() {
+            transport.resume_reading();
+        } else {
+            transport.pause_reading();
+        }
+        let sending = self.sending_deadline(transport);
+        let receiving = self.connection().deadline();
+        transport.set_deadline([sending, receiving].into_iter().flatten().min());
+    }
+
+    /// While output waits, the client has to take some of it now and then.
+    fn sending_deadline(&mut self, transport: &Transport) -> Option<Time> {
+        if transport.pending_bytes() == 0 {
+            self.progress = None;
+            return None;
+        }
+        let (written, now) = (transport.written_bytes(), transport.now());
+        let since = match self.progress {
+            Some((before, since)) if before == written => since,
+            _ => {
+                self.progress = Some((written, now));
+                now
+            }
+        };
+        Some(since + self.site.config.send_timeout)
+    }
+}
+
+fn wall_clock(transport: &Transport) -> SystemTime {
+    transport.event_loop().wall_clock()
+}
