@@ -39,7 +39,7 @@ enum Source {
     Calm,
     Random(Random),
     Bytes { bytes: Vec<u8>, next: usize },
-    Replay { taken: Vec<Taken>, next: usize },
+    Replay { taken: Vec<Taken>, next: usize, prunes: bool },
     Search(Box<Search>),
 }
 
@@ -75,7 +75,8 @@ impl Choices {
     /// # Errors
     /// When `line` is not such a record.
     pub fn replay(line: &str) -> Result<Choices, String> {
-        Ok(Choices::from(Source::Replay { taken: parse(line)?, next: 0 }))
+        let (prunes, taken) = parse(line)?;
+        Ok(Choices::from(Source::Replay { taken, next: 0, prunes }))
     }
 
     pub(crate) fn search(search: Box<Search>) -> Choices {
@@ -98,7 +99,7 @@ impl Choices {
             Source::Calm => return 0,
             Source::Random(random) => random.draw(family, options),
             Source::Bytes { bytes, next } => from_bytes(bytes, next, options),
-            Source::Replay { taken, next } => replayed(taken, next, family, options, label),
+            Source::Replay { taken, next, .. } => replayed(taken, next, family, options, label),
             Source::Search(search) if family == Family::Test => search.branch(options),
             Source::Search(_) => 0,
         };
@@ -118,10 +119,19 @@ impl Choices {
         self.draw(Family::Schedule, actors.len() as u32, "next") as usize
     }
 
+    /// Whether orders that make no difference are to be left out.
+    pub(crate) fn prunes(&self) -> bool {
+        match &self.source {
+            Source::Search(search) => search.prunes(),
+            Source::Replay { prunes, .. } => *prunes,
+            _ => false,
+        }
+    }
+
     /// The decisions taken so far, as one word for [`replay`](Choices::replay).
     pub fn recorded(&self) -> String {
         use std::fmt::Write;
-        let mut line = String::from("v1:");
+        let mut line = format!("v1:{:02x}", u8::from(self.prunes()));
         for taken in &self.record {
             let _ = write!(line, "{:02x}", taken.check);
             let mut rest = taken.option;
@@ -187,12 +197,17 @@ fn check(family: Family, options: u32, label: &str) -> u8 {
     (hash >> 40) as u8
 }
 
-fn parse(line: &str) -> Result<Vec<Taken>, String> {
+/// Whether there were fewer decisions for want of orders that make no difference, and those there were.
+fn parse(line: &str) -> Result<(bool, Vec<Taken>), String> {
     let digits = line.trim().strip_prefix("v1:").ok_or("a replay begins with `v1:`")?;
     if !digits.is_ascii() || digits.len() % 2 != 0 {
         return Err("a replay is `v1:` and an even number of hexadecimal digits; was it cut?".into());
     }
     let mut bytes = (0..digits.len()).step_by(2).map(|at| u8::from_str_radix(&digits[at..at + 2], 16));
+    let prunes = match bytes.next() {
+        Some(Ok(mode @ 0..=1)) => mode == 1,
+        _ => return Err("after `v1:` there should be 00 or 01".into()),
+    };
     let mut taken = Vec::new();
     while let Some(check) = bytes.next() {
         let check = check.map_err(|error| error.to_string())?;
@@ -208,7 +223,7 @@ fn parse(line: &str) -> Result<Vec<Taken>, String> {
         }
         taken.push(Taken { check, option });
     }
-    Ok(taken)
+    Ok((prunes, taken))
 }
 
 /// Chance of our own: recorded seeds must not change with a dependency.
@@ -279,7 +294,8 @@ mod tests {
         let refused = std::panic::catch_unwind(move || other.draw(Family::Fault, 2, "latency"));
         assert!(refused.unwrap_err().downcast::<String>().unwrap().contains("no longer fits: decision 0 of 298"));
         assert!(Choices::replay("v1:0").is_err());
-        assert!(Choices::replay("v1:ff80").is_err());
+        assert!(Choices::replay("v1:00ff80").is_err());
+        assert!(Choices::replay("v1:02").is_err());
         assert!(Choices::replay("7").is_err());
     }
 

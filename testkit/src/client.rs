@@ -244,7 +244,7 @@ impl World {
         let Some(connection) = self.client_connection(client) else { return };
         if !std::mem::replace(&mut self.net.clients[client as usize].finishing, true) {
             let number = self.number(connection, 0);
-            self.note(What::Shutdown, number, 0);
+            self.note(What::ClientEnd, number, 0);
             self.client_flush(client);
         }
     }
@@ -252,7 +252,7 @@ impl World {
     fn client_leave(&mut self, client: u32, how: Close) {
         let Some(connection) = self.client_connection(client) else { return };
         let number = self.number(connection, 0);
-        self.note(if how == Close::Reset { What::Reset } else { What::Close }, number, 0);
+        self.note(if how == Close::Reset { What::ClientReset } else { What::ClientClose }, number, 0);
         let parting = self.client_parting(client);
         let pending = self.end_of(connection, 0).link == Link::Pending;
         let state = &mut self.net.clients[client as usize];
@@ -287,8 +287,10 @@ impl World {
             return 0;
         }
         self.touch_connection(connection);
-        let number = self.number(connection, 0);
-        self.note(What::ClientRead, number, count as u64);
+        if !self.net.clients[client as usize].eager {
+            let number = self.number(connection, 0);
+            self.note(What::ClientRead, number, count as u64);
+        }
         let read = self.net.connections[connection as usize].ends[0].inbox.drain(..count);
         self.net.clients[client as usize].received.extend(read);
         self.freed(connection, 0);

@@ -38,6 +38,11 @@ impl Search {
         Search { sleep_sets, ..Search::default() }
     }
 
+    /// Whether equivalent orders are left out.
+    pub(crate) fn prunes(&self) -> bool {
+        self.sleep_sets
+    }
+
     /// Whether the present run repeats one that was seen, up to the order of independent moves.
     pub(crate) fn redundant(&self) -> bool {
         self.redundant

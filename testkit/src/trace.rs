@@ -53,6 +53,9 @@ pub(crate) enum What {
     Reset,
     ClientSend,
     ClientRead,
+    ClientEnd,
+    ClientClose,
+    ClientReset,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -128,10 +131,14 @@ impl Trace {
         }
         let (newer, older) = self.ring.split_at(self.oldest);
         for event in older.iter().chain(newer) {
-            let actor = match event.actor {
-                TEST => "test",
-                NETWORK => "network",
-                task => task_name(task),
+            let actor = match (event.what, event.actor) {
+                (What::Arrive | What::ArriveEnd | What::ArriveReset | What::Establish | What::Refuse, _) => "network",
+                (What::ClientSend | What::ClientRead | What::ClientEnd | What::ClientClose | What::ClientReset, _) => {
+                    "client"
+                }
+                (_, TEST) => "test",
+                (_, NETWORK) => "network",
+                (_, task) => task_name(task),
             };
             let _ = write!(text, "{} {actor:<10} ", event.at);
             self.describe(&mut text, *event);
@@ -172,8 +179,11 @@ impl Trace {
             What::Shutdown => write!(text, "ends its stream on {}", end(object)),
             What::Close => write!(text, "closes {}", end(object)),
             What::Reset => write!(text, "resets {}", end(object)),
-            What::ClientSend => write!(text, "client of {} sends {}", end(object), count(value, "byte")),
-            What::ClientRead => write!(text, "client of {} reads {}", end(object), count(value, "byte")),
+            What::ClientSend => write!(text, "sends {} to {}", count(value, "byte"), end(object)),
+            What::ClientRead => write!(text, "reads {} from {}", count(value, "byte"), end(object)),
+            What::ClientEnd => write!(text, "ends its stream on {}", end(object)),
+            What::ClientClose => write!(text, "closes {}", end(object)),
+            What::ClientReset => write!(text, "resets {}", end(object)),
         };
     }
 }
