@@ -5,6 +5,7 @@
 mod calls;
 mod config;
 mod connections;
+mod endpoint;
 mod event_loop;
 mod mailbox;
 mod mio_reactor;
@@ -20,6 +21,7 @@ mod transport;
 pub use calls::{DelayedCall, NotActive};
 pub use config::LoopConfig;
 pub use connections::Listening;
+pub use endpoint::{Endpoint, EndpointError};
 pub use event_loop::{EventLoop, Expectation};
 pub use mailbox::{CallRefused, ConnectionId, Notifier, Remote};
 pub use mio_reactor::MioReactor;

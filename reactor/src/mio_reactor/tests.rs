@@ -215,7 +215,7 @@ fn an_inherited_listener_is_taken_over() {
 mod unix {
     use std::os::unix::fs::PermissionsExt;
     use std::os::unix::net::{UnixListener, UnixStream};
-    use std::path::PathBuf;
+    use std::path::{Path, PathBuf};
 
     use super::*;
 
@@ -226,8 +226,8 @@ mod unix {
         (folder, path)
     }
 
-    fn listen(reactor: &mut MioReactor, path: &PathBuf) -> io::Result<Sock> {
-        reactor.listen(&Address::Unix(Some(path.clone())), &ListenOptions::default())
+    fn listen(reactor: &mut MioReactor, path: &Path) -> io::Result<Sock> {
+        reactor.listen(&Address::Unix(Some(path.to_owned())), &ListenOptions::default())
     }
 
     #[test]

@@ -1,0 +1,163 @@
+//! What endpoint texts mean, what is wrong with others, and that what is printed can be read again.
+
+#![allow(clippy::unwrap_used)]
+
+use proptest::prelude::*;
+
+use super::*;
+
+#[track_caller]
+fn check(text: &str, address: &str, backlog: u32, unix_mode: Option<u32>) {
+    let endpoint: Endpoint = text.parse().unwrap_or_else(|error| panic!("{text}: {error}"));
+    assert_eq!(endpoint.address().to_string(), address, "{text}");
+    let expected = ListenOptions { backlog, unix_mode, ..ListenOptions::default() };
+    assert_eq!(endpoint.options(), expected, "{text}");
+}
+
+#[test]
+fn texts_and_what_they_mean() {
+    check("tcp:8080", "0.0.0.0:8080", 1024, None);
+    check("tcp:port=8080", "0.0.0.0:8080", 1024, None);
+    check("tcp:8080:interface=127.0.0.1:backlog=50", "127.0.0.1:8080", 50, None);
+    check("tcp:backlog=50:interface=127.0.0.1:port=8080", "127.0.0.1:8080", 50, None);
+    check("tcp:0:interface=127.0.0.1", "127.0.0.1:0", 1024, None);
+    check("tcp:8080:interface=", "0.0.0.0:8080", 1024, None);
+    check(r"tcp:8080:interface=\:\:1", "[::1]:8080", 1024, None);
+    check("tcp6:8080", "[::]:8080", 1024, None);
+    check(r"tcp6:8080:interface=\:\:1", "[::1]:8080", 1024, None);
+    check(r"tcp6:8080:interface=fe80\:\:1%3", "[fe80::1%3]:8080", 1024, None);
+    check("unix:/run/web.sock", "unix:/run/web.sock", 1024, None);
+    check("unix:/run/web.sock:mode=660", "unix:/run/web.sock", 1024, Some(0o660));
+    check("unix:/run/web.sock:mode=0600:backlog=9", "unix:/run/web.sock", 9, Some(0o600));
+    check("unix:address=web.sock", "unix:web.sock", 1024, None);
+    check(r"unix:/a\:b\=c\\d e", r"unix:/a:b=c\d e", 1024, None);
+    check("unix:address=/a=b", "unix:/a=b", 1024, None);
+}
+
+#[track_caller]
+fn refuse(text: &str, why: &str) {
+    assert_eq!(text.parse::<Endpoint>().expect_err(text).to_string(), why, "{text}");
+}
+
+#[test]
+fn types_that_are_refused() {
+    refuse("", "an endpoint is missing; write for example 'tcp:8080'");
+    refuse("8080", "'8080' has no endpoint type; did you mean 'tcp:8080'?");
+    refuse("tpc:8080", "unknown endpoint type 'tpc'; did you mean 'tcp'?");
+    refuse("TCP:8080", "unknown endpoint type 'TCP'; did you mean 'tcp'?");
+    refuse("unxi:/x", "unknown endpoint type 'unxi'; did you mean 'unix'?");
+    let known = "known types are 'tcp', 'tcp6', 'unix', 'ssl', 'systemd'";
+    refuse("127.0.0.1:8080", &format!("unknown endpoint type '127.0.0.1'; {known}"));
+    refuse(":8080", &format!("unknown endpoint type ''; {known}"));
+    refuse("port=8080", "'port=8080' does not begin with an endpoint type; write for example 'tcp:8080'");
+    let use_these = "is not supported yet; use 'tcp', 'tcp6' or 'unix'";
+    refuse("ssl:443:privateKey=k.pem", &format!("endpoint type 'ssl' {use_these}"));
+    refuse("systemd:domain=INET:index=0", &format!("endpoint type 'systemd' {use_these}"));
+}
+
+#[test]
+fn ports_that_are_refused() {
+    refuse("tcp:abc", "port 'abc' is not a number between 0 and 65535");
+    refuse("tcp:65536", "port '65536' is not a number between 0 and 65535");
+    refuse("tcp:-1", "port '-1' is not a number between 0 and 65535");
+    refuse("tcp:+80", "port '+80' is not a number between 0 and 65535");
+    refuse("tcp:", "port '' is not a number between 0 and 65535");
+    refuse("tcp", "the port is missing; write for example 'tcp:8080:backlog=50'");
+    refuse("tcp:backlog=5", "the port is missing; write for example 'tcp:8080:backlog=50'");
+    refuse("tcp:127.0.0.1:8080", "'127.0.0.1' is where the port belongs; write 'tcp:8080:interface=127.0.0.1'");
+    refuse(r"tcp6:\:\:1:8080", r"'::1' is where the port belongs; write 'tcp6:8080:interface=\:\:1'");
+    refuse("tcp:127.0.0.1", "'127.0.0.1' is where the port belongs; write 'tcp:8080:interface=127.0.0.1'");
+    refuse("tcp:8080:127.0.0.1", "'127.0.0.1' has no option name; did you mean 'interface=127.0.0.1'?");
+}
+
+#[test]
+fn options_that_are_refused() {
+    refuse("tcp:80:interfaces=::", "unknown option 'interfaces'; did you mean 'interface'?");
+    refuse("tcp:80:mode=660", "unknown option 'mode'; known options are 'port', 'interface', 'backlog'");
+    refuse("tcp:80:backlog=1:backlog=2", "option 'backlog' is given twice");
+    refuse("tcp:80:port=81", "option 'port' is given twice");
+    let backlog = "is not a number of connections, 1 or more; write for example 'backlog=50'";
+    refuse("tcp:80:backlog=many", &format!("backlog 'many' {backlog}"));
+    refuse("tcp:80:backlog=0", &format!("backlog '0' {backlog}"));
+    refuse(
+        "tcp:80:interface=localhost",
+        "interface 'localhost' is a name, not an address; write 'interface=127.0.0.1'",
+    );
+    refuse("tcp:80:interface=eth0", "interface 'eth0' is not an IP address; write for example 'interface=127.0.0.1'");
+    refuse("tcp6:80:interface=eth0", r"interface 'eth0' is not an IPv6 address; write for example 'interface=\:\:1'");
+    refuse(
+        "tcp6:80:interface=127.0.0.1",
+        "interface '127.0.0.1' is not an IPv6 address; write 'tcp:80:interface=127.0.0.1'",
+    );
+    let link = "is not a number; write the index of the link, as 'ip link' shows it";
+    refuse(r"tcp6:80:interface=fe80\:\:1%eth0", &format!("'eth0' in interface 'fe80::1%eth0' {link}"));
+    refuse(
+        "tcp6:80:interface=::1",
+        "'' has no option name; options are written as name=value, '\\:' is a colon: 'tcp6:8080:backlog=50'",
+    );
+}
+
+#[test]
+fn unix_sockets_that_are_refused() {
+    refuse("unix", "the address is missing; write for example 'unix:/run/web.sock:mode=660'");
+    refuse("unix:", "the path of the UNIX socket is missing; write for example 'unix:/run/web.sock:mode=660'");
+    let mode = "is not an octal file mode between 0 and 777; write for example 'mode=660'";
+    refuse("unix:/x:mode=rw", &format!("mode 'rw' {mode}"));
+    refuse("unix:/x:mode=888", &format!("mode '888' {mode}"));
+    refuse("unix:/x:mode=1777", &format!("mode '1777' {mode}"));
+    refuse("unix:/x\\", "'unix:/x\\' ends in a backslash; write '\\\\' for a backslash itself");
+}
+
+#[test]
+fn an_error_is_one_line() {
+    refuse(
+        "t\ncp\u{1b}[31m:8080",
+        "unknown endpoint type 't\\ncp\\u{1b}[31m'; known types are 'tcp', 'tcp6', 'unix', 'ssl', 'systemd'",
+    );
+}
+
+#[test]
+fn urls_are_ones_to_click() {
+    let check = |text: &str, local: &str, url: &str| {
+        let endpoint: Endpoint = text.parse().unwrap();
+        assert_eq!(endpoint.url(&Address::Tcp(local.parse().unwrap())), url);
+    };
+    check("tcp:8080", "0.0.0.0:8080", "http://127.0.0.1:8080/");
+    check("tcp:0:interface=127.0.0.1", "127.0.0.1:40123", "http://127.0.0.1:40123/");
+    check("tcp:80:interface=10.0.0.7", "10.0.0.7:80", "http://10.0.0.7:80/");
+    check("tcp6:8080", "[::]:8080", "http://[::1]:8080/");
+    check("tcp6:8080", "[2001:db8::7]:8080", "http://[2001:db8::7]:8080/");
+    let unix: Endpoint = "unix:/run/web.sock".parse().unwrap();
+    assert_eq!(unix.url(unix.address()), "unix:/run/web.sock");
+}
+
+fn endpoints() -> impl Strategy<Value = Endpoint> {
+    let tcp = any::<(IpAddr, u16)>().prop_map(|(ip, port)| Endpoint::tcp(SocketAddr::new(ip, port)));
+    let scoped = any::<(Ipv6Addr, u16, u32)>()
+        .prop_map(|(ip, port, scope)| Endpoint::tcp(SocketAddrV6::new(ip, port, 0, scope).into()));
+    let everywhere = any::<(bool, u16)>().prop_map(|(v6, port)| {
+        let ip = if v6 { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() };
+        Endpoint::tcp(SocketAddr::new(ip, port))
+    });
+    let unix = (r"[a-z/:=\\ %.\n]{1,20}", proptest::option::of(0..=0o777_u32))
+        .prop_map(|(path, unix_mode)| Endpoint { unix_mode, ..Endpoint::unix(path) });
+    let backlog = prop_oneof![Just(ListenOptions::default().backlog), 1..=u32::MAX];
+    (prop_oneof![tcp, scoped, everywhere, unix], backlog)
+        .prop_map(|(endpoint, backlog)| Endpoint { backlog, ..endpoint })
+}
+
+proptest! {
+    #[test]
+    fn what_is_printed_can_be_read_again(endpoint in endpoints()) {
+        let text = endpoint.to_string();
+        prop_assert_eq!(text.parse::<Endpoint>(), Ok(endpoint), "{}", text);
+    }
+
+    #[test]
+    fn no_text_makes_it_panic_and_every_error_is_one_line(text in r"((tcp6?|unix|ssl):)?[a-z0-9:=\\%. \n]{0,30}|\PC*") {
+        match text.parse::<Endpoint>() {
+            Ok(endpoint) => prop_assert_eq!(endpoint.to_string().parse::<Endpoint>(), Ok(endpoint)),
+            Err(error) => prop_assert!(!error.to_string().contains('\n')),
+        }
+    }
+}
