@@ -314,7 +314,8 @@ impl Connection {
     fn close_if_idle(&mut self) {
         let is_idle = matches!(self.receiving, Receiving::Head) && self.unused().is_empty() && self.pending.is_none();
         if is_idle && (self.peer_ended || self.stopping) && self.closing.is_none() {
-            self.closing = Some(Closing::AfterOutput { linger: !self.peer_ended });
+            let linger = !self.peer_ended && !self.output.is_empty();
+            self.closing = Some(Closing::AfterOutput { linger });
         }
     }
 
