@@ -442,6 +442,19 @@ impl Connection {
     }
 }
 
+#[cfg(test)]
+impl Connection {
+    /// Where the allocations are, and how large.
+    pub(super) fn memory(&self) -> [(usize, usize); 4] {
+        [
+            (self.input.as_ptr().addr(), self.input.capacity()),
+            (self.output.as_ptr().addr(), self.output.capacity()),
+            (self.spare.bytes.as_ptr().addr(), self.spare.bytes.capacity()),
+            (self.spare.fields.as_ptr().addr(), self.spare.fields.capacity()),
+        ]
+    }
+}
+
 /// An event before its bytes are borrowed.
 enum Found {
     Head(RequestHead),

@@ -42,6 +42,8 @@ mod bytes;
 mod chunked;
 mod config;
 mod connection;
+#[cfg(test)]
+mod cost;
 mod date;
 mod head;
 mod rejection;

@@ -28,7 +28,7 @@ pub struct Reply {
 pub fn echo(request: &RequestHead, body: &[u8]) -> Reply {
     let mut head = ResponseHead::new("200 OK").unwrap();
     let mut text = request.path().to_vec();
-    text.push(b' ');
+    text.push(b':');
     text.extend_from_slice(body);
     if !request.path().starts_with(b"/stream") {
         head.set_content_length_if_absent(text.len() as u64);

@@ -1,0 +1,90 @@
+//! What the work of a connection depends on, counted in bytes looked at and in allocations kept, not in time.
+
+#![allow(clippy::unwrap_used)]
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use handwound_reactor::Time;
+
+use super::{Config, Connection, Event, RequestHead, ResponseHead};
+
+/// Feeds `input` in pieces of `step` bytes, answers each request, and gives the bytes looked at.
+fn scanned(input: &[u8], step: usize) -> u64 {
+    let mut connection = Connection::new(Arc::new(Config::default()), Time::ZERO);
+    let response = ResponseHead::new("204 No Content").unwrap();
+    let mut head = None;
+    for piece in input.chunks(step) {
+        connection.receive(piece, Time::ZERO);
+        answer_all(&mut connection, &response, &mut head);
+    }
+    connection.bytes_scanned
+}
+
+fn answer_all(connection: &mut Connection, response: &ResponseHead, head: &mut Option<RequestHead>) {
+    while let Some(event) = connection.poll_event(|| SystemTime::UNIX_EPOCH) {
+        match event {
+            Event::Head(found) => *head = Some(found),
+            Event::End => {
+                connection.respond(response, SystemTime::UNIX_EPOCH);
+                let _ = connection.finish(Time::ZERO);
+                connection.recycle(head.take().expect("an end follows a head"));
+                connection.output().clear();
+            }
+            Event::Body(_) => {}
+            Event::Rejected(rejection) => panic!("{rejection}"),
+        }
+    }
+}
+
+/// Each byte is looked at twice at most, once for the end of the head and once for its parts, however it is cut.
+#[track_caller]
+fn check_linear(input: &[u8]) {
+    let whole = scanned(input, input.len());
+    assert!(whole > 0);
+    for step in [1, 2, 3, 7, 100, 1000] {
+        let cut = scanned(input, step);
+        assert!(cut <= 2 * input.len() as u64, "{cut} bytes looked at in {} at {step} a time", input.len());
+        assert_eq!(cut, whole, "{step} at a time");
+    }
+}
+
+#[test]
+fn a_drip_costs_no_more_than_a_flood() {
+    check_linear(format!("GET / HTTP/1.1\r\nHost: h\r\nX: {}\r\n\r\n", "v".repeat(60_000)).as_bytes());
+    let fields: String = (0..90).map(|n| format!("X-{n}: {n}\r\n")).collect();
+    check_linear(format!("GET / HTTP/1.1\r\nHost: h\r\n{fields}\r\n").repeat(20).as_bytes());
+    let head = "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n";
+    check_linear(format!("{head}{}0\r\nX: y\r\n\r\n", "1\r\na\r\n".repeat(10_000)).as_bytes());
+}
+
+#[test]
+fn the_counter_counts() {
+    let input = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n";
+    assert_eq!(scanned(input, 1), 2 * input.len() as u64);
+}
+
+#[test]
+fn a_steady_flow_of_requests_keeps_its_allocations() {
+    let mut connection = Connection::new(Arc::new(Config::default()), Time::ZERO);
+    let response = ResponseHead::new("204 No Content").unwrap();
+    let request = b"POST /a HTTP/1.1\r\nHost: h\r\nX-A: b\r\nContent-Length: 5\r\n\r\nhello";
+    connection.receive(request, Time::ZERO);
+    answer_all(&mut connection, &response, &mut None);
+    let before = connection.memory();
+    for _ in 0..100 {
+        connection.receive(request, Time::ZERO);
+        answer_all(&mut connection, &response, &mut None);
+        assert_eq!(connection.memory(), before, "the same places, the same sizes");
+    }
+}
+
+#[test]
+fn an_idle_connection_can_hold_next_to_nothing() {
+    let mut connection = Connection::new(Arc::new(Config::default()), Time::ZERO);
+    connection.receive(b"GET /a HTTP/1.1\r\nHost: h\r\n\r\n", Time::ZERO);
+    answer_all(&mut connection, &ResponseHead::default(), &mut None);
+    connection.shrink();
+    assert!(connection.memory().iter().all(|&(_, bytes)| bytes == 0));
+    assert!(size_of::<Connection>() <= 768, "{} bytes", size_of::<Connection>());
+}

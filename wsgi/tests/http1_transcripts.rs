@@ -1,0 +1,395 @@
+//! What a connection does with whole conversations, time included, as transcripts: `>` received, `<` sent.
+
+#![allow(clippy::unwrap_used)]
+
+mod http1_driver;
+
+use std::time::Duration;
+
+use handwound_wsgi::http1::{Closing, Config, Event, ResponseHead};
+use http1_driver::{Owner, echo, wall};
+use insta::assert_snapshot;
+
+fn owner() -> Owner {
+    Owner::new(Config::default(), echo)
+}
+
+/// The transcript, with its last output.
+fn transcript(mut owner: Owner) -> String {
+    owner.output();
+    owner.log
+}
+
+#[test]
+fn two_requests_and_the_end_of_the_peer() {
+    let mut owner = owner();
+    owner.receive(b"GET /a?b HTTP/1.1\r\nHo");
+    owner.receive(b"st: h\r\n\r\n");
+    owner.output();
+    owner.receive(b"POST /c HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhel");
+    owner.receive(b"lo");
+    owner.output();
+    owner.receive_end();
+    assert_snapshot!(transcript(owner), @r"
+    > GET /a?b HTTP/1.1\r\nHo
+    > st: h\r\n\r\n
+      head GET /a?b HTTP/1.1 Host: h
+      end
+    < HTTP/1.1 200 OK\r\n
+    < Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n
+    < Server: handwound/0.1\r\n
+    < Content-Length: 3\r\n
+    < \r\n
+    < /a:
+    > POST /c HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhel
+      head POST /c HTTP/1.1 Host: h Content-Length: 5
+      body hel
+    > lo
+      body lo
+      end
+    < HTTP/1.1 200 OK\r\n
+    < Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n
+    < Server: handwound/0.1\r\n
+    < Content-Length: 8\r\n
+    < \r\n
+    < /c:hello
+    > end
+      closing: AfterOutput { linger: false }
+    ");
+}
+
+#[test]
+fn continue_is_sent_only_to_who_waits_for_it() {
+    let mut owner = owner();
+    let head = b"POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n";
+    owner.receive(head);
+    owner.output();
+    owner.receive(b"h");
+    owner.receive(b"i");
+    owner.output();
+    owner.receive(&[&head[..], b"h"].concat());
+    owner.output();
+    owner.receive(b"i");
+    owner.output();
+    owner.receive(b"POST /b HTTP/1.0\r\nConnection: keep-alive\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n");
+    owner.output();
+    owner.receive(b"hi");
+    assert_snapshot!(transcript(owner), @r"
+    > POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n
+      head POST /a HTTP/1.1 Host: h Content-Length: 2 Expect: 100-continue
+    < HTTP/1.1 100 Continue\r\n
+    < \r\n
+    > h
+      body h
+    > i
+      body i
+      end
+    < HTTP/1.1 200 OK\r\n
+    < Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n
+    < Server: handwound/0.1\r\n
+    < Content-Length: 5\r\n
+    < \r\n
+    < /a:hi
+    > POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\nh
+      head POST /a HTTP/1.1 Host: h Content-Length: 2 Expect: 100-continue
+      body h
+    > i
+      body i
+      end
+    < HTTP/1.1 200 OK\r\n
+    < Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n
+    < Server: handwound/0.1\r\n
+    < Content-Length: 5\r\n
+    < \r\n
+    < /a:hi
+    > POST /b HTTP/1.0\r\nConnection: keep-alive\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n
+      head POST /b HTTP/1.0 Connection: keep-alive Content-Length: 2 Expect: 100-continue
+    > hi
+      body hi
+      end
+    < HTTP/1.1 200 OK\r\n
+    < Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n
+    < Server: handwound/0.1\r\n
+    < Content-Length: 5\r\n
+    < Connection: keep-alive\r\n
+    < \r\n
+    < /b:hi
+    ");
+}
+
+#[test]
+fn a_refusal_inside_a_chunked_body() {
+    let mut owner = owner();
+    owner.receive(
+        b"POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n-1\r\nGET /smuggled HTTP/1.1\r\n",
+    );
+    owner.receive(b"Host: h\r\n\r\n");
+    assert_snapshot!(transcript(owner), @r"
+    > POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n-1\r\nGET /smuggled HTTP/1.1\r\n
+      head POST /a HTTP/1.1 Host: h Transfer-Encoding: chunked
+      body hi
+      rejected: 400 Bad Request: a chunk size is not a hexadecimal number
+    > Host: h\r\n\r\n
+    < HTTP/1.1 400 Bad Request\r\n
+    < Content-Type: text/plain\r\n
+    < Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n
+    < Server: handwound/0.1\r\n
+    < Content-Length: 41\r\n
+    < Connection: close\r\n
+    < \r\n
+    < a chunk size is not a hexadecimal number\n
+      closing: AfterOutput { linger: true }
+    ");
+}
+
+#[test]
+fn a_refused_head_request_gets_no_body() {
+    let mut owner = owner();
+    owner.receive(b"HEAD /a HTTP/1.1\r\n\r\n");
+    assert_snapshot!(transcript(owner), @r"
+    > HEAD /a HTTP/1.1\r\n\r\n
+      rejected: 400 Bad Request: HTTP/1.1 without a Host field
+    < HTTP/1.1 400 Bad Request\r\n
+    < Content-Type: text/plain\r\n
+    < Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n
+    < Server: handwound/0.1\r\n
+    < Content-Length: 30\r\n
+    < Connection: close\r\n
+    < \r\n
+      closing: AfterOutput { linger: true }
+    ");
+}
+
+#[test]
+fn what_the_peer_left_unfinished_is_refused_when_it_ends() {
+    for (input, expected) in [
+        ("GET / HTTP/1.1\r\nHo", "400 Bad Request: the connection ended inside a head"),
+        ("GET / HTTP/1.1\r\nHost: h\r\n\r", "400 Bad Request: the connection ended inside a head"),
+        (
+            "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nh",
+            "400 Bad Request: the connection ended inside a body",
+        ),
+        (
+            "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n",
+            "400 Bad Request: the connection ended inside a body",
+        ),
+    ] {
+        let mut owner = owner();
+        owner.receive(input.as_bytes());
+        assert_eq!(owner.seen, []);
+        owner.receive_end();
+        assert!(owner.log.contains(expected), "{}", owner.log);
+        assert_eq!(owner.connection.closing(), Some(Closing::AfterOutput { linger: false }));
+    }
+    let mut owner = owner();
+    owner.receive(b"\r\n");
+    owner.receive_end();
+    assert_eq!(owner.output(), "");
+    assert_eq!(owner.connection.closing(), Some(Closing::AfterOutput { linger: false }));
+}
+
+#[test]
+fn an_idle_connection_closes_silently() {
+    let mut owner = owner();
+    owner.advance(Duration::from_secs(10));
+    owner.receive(b"\r\n");
+    owner.advance(Duration::from_secs(19));
+    owner.receive(b"GET /a HTTP/1.1\r\nHost: h\r\n\r\n");
+    owner.output();
+    owner.advance(Duration::from_secs(60));
+    assert_snapshot!(transcript(owner), @r"
+    > \r\n
+    > GET /a HTTP/1.1\r\nHost: h\r\n\r\n
+      head GET /a HTTP/1.1 Host: h
+      end
+    < HTTP/1.1 200 OK\r\n
+    < Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n
+    < Server: handwound/0.1\r\n
+    < Content-Length: 3\r\n
+    < \r\n
+    < /a:
+      at +59.000s
+      closing: AfterOutput { linger: false }
+    ");
+}
+
+#[test]
+fn a_slow_head_is_late_however_it_drips() {
+    let mut owner = owner();
+    owner.advance(Duration::from_secs(5));
+    for byte in b"GET /slow HTTP/1.1\r\nHost: h" {
+        owner.receive(&[*byte]);
+        owner.advance(Duration::from_secs(1));
+    }
+    assert_eq!(owner.connection.closing(), Some(Closing::AfterOutput { linger: true }));
+    let log = transcript(owner);
+    assert!(log.contains("  at +20.000s\n  rejected: 408 Request Timeout: the head took too long\n"), "{log}");
+}
+
+/// When a body that arrives `bytes` at a time each second is refused.
+#[track_caller]
+fn check_body_pace(bytes: usize, expected: Option<u64>) {
+    let mut owner = owner();
+    owner.receive(b"POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000\r\n\r\n");
+    let mut refused = None;
+    for _ in 0..300 {
+        owner.receive(&vec![b'b'; bytes]);
+        owner.advance(Duration::from_secs(1));
+        if owner.connection.closing().is_some() {
+            refused = owner.log.rsplit_once("  at +").map(|(_, at)| at[..at.find('.').unwrap()].parse().unwrap());
+            break;
+        }
+    }
+    assert_eq!(refused, expected, "{bytes} bytes a second");
+}
+
+#[test]
+fn a_slow_body_is_late_and_a_steady_one_is_not() {
+    check_body_pace(0, Some(20));
+    check_body_pace(1, Some(20));
+    check_body_pace(250, Some(39));
+    check_body_pace(500, None);
+    check_body_pace(5_000, None);
+}
+
+#[test]
+fn a_fast_start_buys_no_long_pause() {
+    let mut owner = owner();
+    owner.receive(b"POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000\r\n\r\n");
+    owner.receive(&vec![b'b'; 900_000]);
+    assert_eq!(owner.connection.deadline().map(|at| at.to_string()).as_deref(), Some("+20.000s"));
+}
+
+#[test]
+fn a_response_that_is_awaited_has_no_deadline_here() {
+    let mut owner = owner();
+    owner.connection.receive(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n", owner.now);
+    while owner.connection.poll_event(wall).is_some() {}
+    assert_eq!(owner.connection.deadline(), None);
+    owner.advance(Duration::from_secs(100));
+    owner.connection.respond(&ResponseHead::default(), wall());
+    let _ = owner.connection.finish(owner.now);
+    assert_eq!(owner.connection.deadline().map(|at| at.to_string()).as_deref(), Some("+130.000s"), "idle from now on");
+}
+
+#[test]
+fn a_waiting_requests_head_is_timed_from_its_turn() {
+    let mut owner = owner();
+    owner.connection.receive(b"GET / HTTP/1.1\r\nHost: h\r\n\r\nGET /2 HT", owner.now);
+    while owner.connection.poll_event(wall).is_some() {}
+    owner.advance(Duration::from_secs(100));
+    owner.connection.respond(&ResponseHead::default(), wall());
+    let _ = owner.connection.finish(owner.now);
+    assert_eq!(owner.connection.deadline().map(|at| at.to_string()).as_deref(), Some("+115.000s"));
+}
+
+#[test]
+fn a_stopping_server_closes_after_the_response() {
+    let mut owner = owner();
+    owner.connection.receive(b"GET / HTTP/1.1\r\nHost: h\r\n\r\nGET /2 HTTP/1.1\r\nHost: h\r\n\r\n", owner.now);
+    while owner.connection.poll_event(wall).is_some() {}
+    owner.connection.begin_shutdown();
+    assert_eq!(owner.connection.closing(), None);
+    owner.connection.respond(&ResponseHead::new("204 ").unwrap(), wall());
+    let _ = owner.connection.finish(owner.now);
+    assert!(owner.connection.poll_event(wall).is_none(), "the second request is not begun");
+    assert_snapshot!(transcript(owner), @r"
+    < HTTP/1.1 204 \r\n
+    < Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n
+    < Server: handwound/0.1\r\n
+    < Connection: close\r\n
+    < \r\n
+      closing: AfterOutput { linger: true }
+    ");
+}
+
+#[test]
+fn a_stopping_server_closes_idle_connections_at_once() {
+    let mut idle = owner();
+    idle.connection.begin_shutdown();
+    assert_eq!(idle.connection.closing(), Some(Closing::AfterOutput { linger: false }));
+    let mut begun = owner();
+    begun.receive(b"GET /a HTTP");
+    begun.connection.begin_shutdown();
+    assert_eq!(begun.connection.closing(), None);
+    begun.receive(b"/1.1\r\nHost: h\r\n\r\n");
+    assert!(begun.output().contains("Connection: close\r\n"));
+    assert_eq!(begun.connection.closing(), Some(Closing::AfterOutput { linger: true }));
+}
+
+#[test]
+fn the_last_request_of_a_connection_says_so() {
+    let config = Config { requests_per_connection_max: Some(2), ..Config::default() };
+    let mut owner = Owner::new(config, echo);
+    owner.receive(b"GET /1 HTTP/1.1\r\nHost: h\r\n\r\n");
+    assert!(!owner.output().contains("Connection: close"));
+    owner.receive(b"GET /2 HTTP/1.1\r\nHost: h\r\n\r\nGET /3 HTTP/1.1\r\nHost: h\r\n\r\n");
+    assert!(owner.output().contains("Connection: close"));
+    assert_eq!((owner.seen.len(), owner.connection.requests()), (2, 2));
+    assert_eq!(owner.connection.closing(), Some(Closing::AfterOutput { linger: true }));
+}
+
+#[test]
+fn an_early_response_leaves_the_body_unread_and_closes() {
+    let mut owner = owner();
+    owner.connection.receive(b"POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\nhel", owner.now);
+    assert!(matches!(owner.connection.poll_event(wall), Some(Event::Head(_))));
+    let mut head = ResponseHead::new("404 Not Found").unwrap();
+    head.set_content_length_if_absent(2);
+    owner.connection.respond(&head, wall());
+    assert!(owner.connection.poll_event(wall).is_none());
+    owner.receive(b"lo GET /smuggled HTTP/1.1\r\nHost: h\r\n\r\n");
+    let _ = owner.connection.send_body(b"no");
+    let _ = owner.connection.finish(owner.now);
+    assert_snapshot!(transcript(owner), @r"
+    > lo GET /smuggled HTTP/1.1\r\nHost: h\r\n\r\n
+    < HTTP/1.1 404 Not Found\r\n
+    < Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n
+    < Server: handwound/0.1\r\n
+    < Content-Length: 2\r\n
+    < Connection: close\r\n
+    < \r\n
+    < no
+      closing: AfterOutput { linger: true }
+    ");
+}
+
+#[test]
+fn an_early_response_to_a_request_without_a_body_keeps_the_connection() {
+    let mut owner = owner();
+    owner.connection.receive(b"GET /a HTTP/1.1\r\nHost: h\r\n\r\n", owner.now);
+    assert!(matches!(owner.connection.poll_event(wall), Some(Event::Head(_))));
+    owner.connection.respond(&ResponseHead::new("204 ").unwrap(), wall());
+    let _ = owner.connection.finish(owner.now);
+    assert_eq!(owner.connection.closing(), None);
+    owner.receive(b"GET /b HTTP/1.1\r\nHost: h\r\n\r\n");
+    assert_eq!(owner.seen.len(), 1);
+}
+
+#[test]
+fn a_pipelining_flood_is_not_wanted() {
+    let config = Config { pipelined_bytes_max: 100, ..Config::default() };
+    let mut owner = Owner::new(config, echo);
+    let request = b"GET /a HTTP/1.1\r\nHost: h\r\n\r\n";
+    for _ in 0..4 {
+        assert!(owner.connection.wants_input());
+        owner.connection.receive(request, owner.now);
+        while owner.connection.poll_event(wall).is_some() {}
+    }
+    owner.connection.receive(&request[..18], owner.now);
+    assert!(!owner.connection.wants_input(), "{} bytes wait", request.len() * 3 + 18);
+    owner.connection.respond(&ResponseHead::new("204 ").unwrap(), wall());
+    let _ = owner.connection.finish(owner.now);
+    assert!(owner.connection.wants_input(), "the next request is read from them");
+    owner.poll();
+    assert_eq!(owner.seen.len(), 3);
+}
+
+#[test]
+fn a_connection_that_gave_its_memory_back_goes_on() {
+    let mut owner = owner();
+    owner.receive(b"GET /1 HTTP/1.1\r\nHost: h\r\n\r\nGET /2 HT");
+    owner.connection.shrink();
+    owner.receive(b"TP/1.1\r\nHost: h\r\n\r\n");
+    assert_eq!(owner.seen.len(), 2);
+}
