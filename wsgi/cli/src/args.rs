@@ -1,11 +1,14 @@
 //! The arguments of the command `handwound`. Parsing only: nothing is opened, imported or started here.
 
 use std::ffi::OsString;
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use handwound_reactor::Endpoint;
+use handwound_wsgi::SiteConfig;
 
 use crate::values::{self, ThreadRange};
 
@@ -45,15 +48,6 @@ pub struct Web {
     #[arg(long, value_name = "MODULE.ATTR")]
     pub wsgi: String,
 
-    /// Where to listen, as `tcp:8080`, `tcp:8080:interface=127.0.0.1` or `unix:/run/x.sock`; may be given several
-    /// times [default: tcp:8080].
-    #[arg(long, value_name = "ENDPOINT")]
-    pub listen: Vec<String>,
-
-    /// Listen on this TCP port: short for `--listen tcp:PORT`.
-    #[arg(long, value_name = "PORT")]
-    pub port: Option<u16>,
-
     /// The folder that holds the application; comes first on sys.path.
     #[arg(long, value_name = "DIR", default_value = ".")]
     pub app_dir: PathBuf,
@@ -63,34 +57,52 @@ pub struct Web {
     #[arg(long, value_name = "PATH")]
     pub python: Option<PathBuf>,
 
-    /// How many threads call the application: at least and at the most, or one number for both.
-    #[arg(long, value_name = "MIN..MAX", default_value = "5..20")]
-    pub threads: ThreadRange,
-
     /// Refuse every str in a response body, as PEP 3333 asks; without it an ASCII str is sent with a warning.
     #[arg(long)]
     pub strict: bool,
+
+    /// How to serve it.
+    #[command(flatten)]
+    pub serving: Serving,
+}
+
+/// The options that say how to serve, whatever the application is written in. Flatten them into a parser of your own
+/// to give a Rust application the same command line.
+#[derive(Clone, Debug, PartialEq, Args)]
+pub struct Serving {
+    /// Where to listen, as `tcp:8080`, `tcp:8080:interface=127.0.0.1` or `unix:/run/x.sock`; may be given several
+    /// times [default: tcp:8080].
+    #[arg(long, value_name = "ENDPOINT")]
+    pub listen: Vec<Endpoint>,
+
+    /// Listen on this TCP port: short for `--listen tcp:PORT`.
+    #[arg(long, value_name = "PORT")]
+    pub port: Option<u16>,
+
+    /// How many threads call the application: at least and at the most, or one number for both.
+    #[arg(long, value_name = "MIN..MAX", default_value = "5..20")]
+    pub threads: ThreadRange,
 
     /// After SIGINT or SIGTERM, how long requests under way may take to finish.
     #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = values::seconds)]
     pub graceful_timeout: Duration,
 
-    /// Limits and timeouts of HTTP.
-    #[command(flatten)]
-    pub http: Http,
-
     /// Which events to log to stderr: this level and those above it.
     #[arg(long, value_name = "LEVEL", default_value = "info")]
     pub log_level: LogLevel,
+
+    /// Limits and timeouts of HTTP.
+    #[command(flatten)]
+    pub http: Http,
 }
 
 /// Limits and timeouts of HTTP.
 #[derive(Clone, Debug, PartialEq, Args)]
 #[command(next_help_heading = "Limits (BYTES take k, M and G)")]
 pub struct Http {
-    /// The largest request head.
-    #[arg(long, value_name = "BYTES", default_value = "64k", value_parser = values::bytes)]
-    pub head_max: u64,
+    /// The largest request head; 64 bytes to 1G.
+    #[arg(long, value_name = "BYTES", default_value = "64k", value_parser = values::head_bytes)]
+    pub head_max: usize,
 
     /// The largest request body.
     #[arg(long, value_name = "BYTES", default_value = "1G", value_parser = values::bytes)]
@@ -101,16 +113,20 @@ pub struct Http {
     pub body_memory: u64,
 
     /// How long a client may take to send a request head.
-    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = values::seconds)]
+    #[arg(long, value_name = "SECONDS", default_value = "15", value_parser = values::seconds)]
     pub head_timeout: Duration,
 
     /// How long a client may pause while sending a request body.
-    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = values::seconds)]
+    #[arg(long, value_name = "SECONDS", default_value = "20", value_parser = values::seconds)]
     pub body_timeout: Duration,
 
-    /// How long a connection may stay open between two requests.
-    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = values::seconds)]
+    /// How long a connection may stay open without a request.
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = values::seconds)]
     pub idle_timeout: Duration,
+
+    /// How long a client may take nothing of a response that waits for it.
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = values::seconds)]
+    pub send_timeout: Duration,
 }
 
 /// How much is logged.
@@ -162,15 +178,30 @@ impl Arguments {
     }
 }
 
-impl Web {
+impl Serving {
     /// Where to listen: what `--listen` and `--port` say, or `tcp:8080`.
-    pub fn endpoints(&self) -> Vec<String> {
-        let port = self.port.map(|port| format!("tcp:{port}"));
-        let mut endpoints: Vec<_> = self.listen.iter().cloned().chain(port).collect();
+    pub fn endpoints(&self) -> Vec<Endpoint> {
+        let tcp = |port| Endpoint::tcp((Ipv4Addr::UNSPECIFIED, port).into());
+        let mut endpoints: Vec<_> = self.listen.iter().cloned().chain(self.port.map(tcp)).collect();
         if endpoints.is_empty() {
-            endpoints.push("tcp:8080".to_owned());
+            endpoints.push(tcp(8080));
         }
         endpoints
+    }
+}
+
+impl Http {
+    /// The same as the bounds of a site.
+    pub fn site_config(&self) -> SiteConfig {
+        let mut config = SiteConfig::default();
+        config.http.head_bytes_max = self.head_max;
+        config.http.body_bytes_max = self.body_max;
+        config.http.head_timeout = self.head_timeout;
+        config.http.body_timeout = self.body_timeout;
+        config.http.idle_timeout = self.idle_timeout;
+        config.body_memory_bytes_max = usize::try_from(self.body_memory).unwrap_or(usize::MAX);
+        config.send_timeout = self.send_timeout;
+        config
     }
 }
 
@@ -198,6 +229,10 @@ mod tests {
         *web
     }
 
+    fn endpoints(web: &Web) -> Vec<String> {
+        web.serving.endpoints().iter().map(ToString::to_string).collect()
+    }
+
     #[track_caller]
     fn refuse(line: &str, said: &str) {
         let Err(Refusal::Wrong(text)) = Arguments::read(line.split(' ')) else { panic!("accepted: {line}") };
@@ -208,17 +243,17 @@ mod tests {
     fn the_tutorials_command_line_is_enough() {
         let web = web("handwound -n web --wsgi foo.application");
         assert_eq!(web.wsgi, "foo.application");
-        assert_eq!(web.endpoints(), ["tcp:8080"]);
-        assert_eq!(web.threads, ThreadRange { min: 5, max: 20 });
-        assert_eq!(web.graceful_timeout, Duration::from_secs(30));
+        assert_eq!(endpoints(&web), ["tcp:8080"]);
+        assert_eq!(web.serving.threads, ThreadRange { min: 5, max: 20 });
+        assert_eq!(web.serving.graceful_timeout, Duration::from_secs(30));
         assert!(!web.strict);
     }
 
     #[test]
     fn endpoints_add_up() {
-        assert_eq!(web("h web --wsgi a.b --port 80").endpoints(), ["tcp:80"]);
+        assert_eq!(endpoints(&web("h web --wsgi a.b --port 80")), ["tcp:80"]);
         let web = web("h web --wsgi a.b --port 80 --listen tcp:81 --listen unix:/x");
-        assert_eq!(web.endpoints(), ["tcp:81", "unix:/x", "tcp:80"]);
+        assert_eq!(endpoints(&web), ["tcp:81", "unix:/x", "tcp:80"]);
     }
 
     #[test]
@@ -238,6 +273,30 @@ mod tests {
             "h web --wsgi a.b --log-level inf",
             "invalid value 'inf' for '--log-level <LEVEL>' [possible values: error, warn, info, debug, trace]; \
              a similar value exists: 'info'",
+        );
+    }
+
+    #[test]
+    fn a_wrong_endpoint_is_one_line_with_the_nearest() {
+        refuse(
+            "h web --wsgi a.b --listen tpc:8080",
+            "invalid value 'tpc:8080' for '--listen <ENDPOINT>': unknown endpoint type 'tpc'; did you mean 'tcp'?",
+        );
+    }
+
+    #[test]
+    fn limits_reach_the_site() {
+        let web =
+            web("h web --wsgi a.b --body-max 1k --head-max 4k --body-memory 2k --idle-timeout 0.5 --send-timeout 7");
+        let config = web.serving.http.site_config();
+        assert_eq!((config.http.body_bytes_max, config.http.head_bytes_max), (1024, 4096));
+        assert_eq!(config.body_memory_bytes_max, 2048);
+        assert_eq!(config.http.idle_timeout, Duration::from_millis(500));
+        assert_eq!(config.send_timeout, Duration::from_secs(7));
+        assert_eq!(config.http.check(), Ok(()));
+        refuse(
+            "h web --wsgi a.b --head-max 9",
+            "invalid value '9' for '--head-max <BYTES>': a request head takes at least 64 bytes, and at most 1G is allowed",
         );
     }
 

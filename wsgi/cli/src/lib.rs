@@ -1,11 +1,40 @@
 //! The command line of handwound, for applications in any language: arguments, logging, signals, serving.
 //!
 //! Nothing here knows Python. The command `handwound` reads its arguments with [`Arguments`], finds Python and
-//! hands over to `handwound-python`, which comes back here to serve what it has imported.
+//! hands over to `handwound-python`, which comes back to [`serve`] for what it has imported. A Rust application gets
+//! the same command line by flattening [`Serving`] into its own:
+//!
+//! ```no_run
+//! use clap::Parser;
+//! use handwound_cli::{Serving, Signals, logging, serve};
+//!
+//! #[derive(Parser)]
+//! struct Options {
+//!     #[command(flatten)]
+//!     serving: Serving,
+//! }
+//!
+//! fn main() -> Result<(), String> {
+//!     let options = Options::parse();
+//!     logging::start(options.serving.log_level);
+//!     let signals = Signals::watch().map_err(|error| error.to_string())?;
+//!     let application = handwound_wsgi::application(|call| {
+//!         call.start_response("200 OK", &[("Content-Type", "text/plain")])?;
+//!         Ok("Hello, world!")
+//!     });
+//!     serve(&options.serving, &signals, application, None)?;
+//!     Ok(())
+//! }
+//! ```
 
 #![forbid(unsafe_code)]
 
 pub mod args;
+pub mod logging;
+mod serve;
+mod signals;
 pub mod values;
 
-pub use args::{Arguments, Command, Refusal, Web};
+pub use args::{Arguments, Command, Refusal, Serving, Web};
+pub use serve::{End, serve};
+pub use signals::Signals;

@@ -67,6 +67,18 @@ pub fn bytes(text: &str) -> Result<u64, String> {
     number.checked_mul(1 << shift).ok_or_else(|| "more bytes than 64 bits can count".to_owned())
 }
 
+/// Reads a number of bytes that can bound a request's head.
+///
+/// # Errors
+/// As [`bytes`], or that the bound makes no sense.
+pub fn head_bytes(text: &str) -> Result<usize, String> {
+    let number = bytes(text)?;
+    match usize::try_from(number) {
+        Ok(number @ 64..=0x4000_0000) => Ok(number),
+        _ => Err("a request head takes at least 64 bytes, and at most 1G is allowed".to_owned()),
+    }
+}
+
 /// Reads a span of time in seconds, fractions allowed: `30`, `0.5`.
 ///
 /// # Errors

@@ -3,12 +3,19 @@
 use std::ffi::{CStr, OsStr, OsString, c_char, c_int};
 use std::os::unix::ffi::OsStrExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
 
-use handwound_cli::{Arguments, Command, Web};
+use handwound_cli::{Arguments, Command, End, Signals, Web, logging, serve};
 use pyo3::prelude::*;
 
+use crate::application::PythonApplication;
+use crate::attach::AttachWorkers;
 use crate::import::{self, ImportFailure};
-use crate::start;
+use crate::{module, start};
+
+/// How long the application's own threads and atexit functions may take at the end.
+const FINISH_MAX: Duration = Duration::from_secs(5);
 
 /// Says which build this is; the launcher refuses any but its own.
 #[unsafe(no_mangle)]
@@ -41,27 +48,42 @@ fn run(arguments: &[OsString], interpreter: &CStr) -> c_int {
         // The launcher has read the same arguments with the same code.
         Err(refusal) => return fail(&format!("the arguments changed on the way: {refusal:?}")),
     };
+    logging::start(web.serving.log_level);
+    // Before Python runs any code: an import may take long, and Ctrl-C has to work.
+    let signals = match Signals::watch() {
+        Ok(signals) => signals,
+        Err(error) => return fail(&format!("cannot watch for signals: {error}")),
+    };
     if let Err(why) = start::initialise(interpreter) {
         return fail(&format!("Python at '{}' does not start: {why}", interpreter.to_string_lossy()));
     }
-    match load(&web) {
-        Ok(_application) => 0,
-        Err(code) => code,
+    let application = match load(&web) {
+        Ok(application) => application,
+        Err(code) => return code,
+    };
+    let end = match serve(&web.serving, &signals, application, Some(Arc::new(AttachWorkers))) {
+        Ok(end) => end,
+        Err(why) => return fail(&why),
+    };
+    if end == End::Stuck {
+        // Libraries' own clean-up would run beside the threads that still use them.
+        start::leave(1);
     }
+    start::finish_within(FINISH_MAX);
+    c_int::from(end != End::Clean)
 }
 
 /// Imports the application; where there is none, says why and gives the exit code.
-fn load(web: &Web) -> Result<Py<PyAny>, c_int> {
+fn load(web: &Web) -> Result<PythonApplication, c_int> {
     let app_dir = std::path::absolute(&web.app_dir).ok().filter(|folder| folder.is_dir());
     let Some(app_dir) = app_dir else {
-        return Err(fail(&format!(
-            "no folder '{}'; --app-dir names the folder of the application",
-            web.app_dir.display()
-        )));
+        let folder = web.app_dir.display();
+        return Err(fail(&format!("no folder '{folder}'; --app-dir names the folder of the application")));
     };
     Python::attach(|py| {
-        start::prepare(py, &app_dir).map_err(|error| shown(py, &error))?;
-        import::application(py, &web.wsgi).map(Bound::unbind).map_err(|failure| match failure {
+        let ready = module::install(py).and_then(|()| start::prepare(py, &app_dir));
+        ready.map_err(|error| shown(py, &error))?;
+        let callable = import::application(py, &web.wsgi).map_err(|failure| match failure {
             ImportFailure::Raised(error) => shown(py, &error),
             ImportFailure::NotCallable(what) => {
                 fail(&format!("{} is no WSGI application but {what}", import::quoted(py, &web.wsgi)))
@@ -71,7 +93,8 @@ fn load(web: &Web) -> Result<Py<PyAny>, c_int> {
                 eprintln!("No such WSGI application: {}", import::quoted(py, &web.wsgi));
                 1
             }
-        })
+        })?;
+        PythonApplication::new(callable, &web.wsgi, web.strict).map_err(|error| shown(py, &error))
     })
 }
 

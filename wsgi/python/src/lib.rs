@@ -1,12 +1,32 @@
 //! The Python half of handwound: CPython in this process, and its WSGI applications as [`Application`]s.
 //!
 //! The command `handwound` finds a Python, opens its library, then this one, and calls `handwound_main`. The
-//! reactor's thread never attaches to Python; workers do.
+//! reactor's thread never attaches to Python while it serves; workers do.
 //!
 //! [`Application`]: handwound_wsgi::Application
 
+#![deny(unsafe_op_in_unsafe_fn)]
+
+mod application;
+mod attach;
+mod body;
+mod chunk;
 mod command;
-pub mod import;
-pub mod start;
+mod environ;
+mod errors;
+mod file_wrapper;
+mod import;
+mod input;
+mod module;
+mod names;
+mod raw;
+mod start;
+mod start_response;
 #[cfg(test)]
 mod testing;
+
+pub use application::PythonApplication;
+pub use attach::AttachWorkers;
+pub use import::{ImportFailure, application};
+pub use module::{ClientDisconnected, install};
+pub use start::initialise;

@@ -1,8 +1,10 @@
 //! Starts CPython inside this process, as `python3` would start, and ends it. Once per process.
 
-use std::ffi::{CStr, c_char};
+use std::ffi::{CStr, c_char, c_int};
 use std::mem::MaybeUninit;
 use std::path::Path;
+use std::sync::mpsc;
+use std::time::Duration;
 
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -69,10 +71,32 @@ pub fn prepare(py: Python<'_>, app_dir: &Path) -> PyResult<()> {
     Ok(())
 }
 
-/// Runs what Python programs leave for their end: joins threads that are no daemons, atexit functions, flushes.
-///
-/// May take as long as the application's threads and functions take; the caller bounds it.
-pub fn finish() {
+/// Runs what Python programs leave for their end. Where that takes longer than `time_max`, the process ends without it.
+pub fn finish_within(time_max: Duration) {
+    let (done, watch) = mpsc::channel::<()>();
+    let watchdog = std::thread::Builder::new().name("finish".to_owned()).spawn(move || {
+        if watch.recv_timeout(time_max) == Err(mpsc::RecvTimeoutError::Timeout) {
+            eprintln!(
+                "handwound: threads or atexit functions of the application take more than {} s; ended without them",
+                time_max.as_secs_f64()
+            );
+            leave(1);
+        }
+    });
+    // Without a watchdog, better no end of the application's own than none at all.
+    if watchdog.is_ok() {
+        finish();
+    }
+    drop(done);
+}
+
+/// Ends the process here and now: nothing that is registered for its end is run.
+pub fn leave(code: c_int) -> ! {
+    signal_hook::low_level::exit(code)
+}
+
+/// Joins threads that are no daemons, runs atexit functions, flushes. Takes as long as they take.
+fn finish() {
     Python::attach(|py| {
         let run = |module: &str, function: &str| -> PyResult<()> {
             py.import(module)?.getattr(function)?.call0()?;

@@ -1,0 +1,122 @@
+//! The environ of a request (PEP 3333, "environ Variables"), from a template and what was remembered of earlier ones.
+
+use std::sync::{Mutex, PoisonError};
+
+use handwound_wsgi::Call;
+use pyo3::prelude::*;
+use pyo3::sync::MutexExt;
+use pyo3::types::{PyDict, PyString, PyTuple};
+
+use crate::body::Body;
+use crate::errors::Errors;
+use crate::file_wrapper::FileWrapper;
+use crate::input::Input;
+use crate::names::{Entry, Names};
+use crate::raw;
+
+/// Makes environs. One serves all workers of an application.
+pub struct Environs {
+    template: Py<PyDict>,
+    input: Py<PyString>,
+    raw_uri: [Py<PyString>; 2],
+    /// What requests without a body share: there is nothing to read, so nothing to keep apart.
+    no_input: Py<Input>,
+    memory: Mutex<Memory>,
+}
+
+/// What is remembered; held for the moment of making one environ, in which no other Python code runs.
+struct Memory {
+    method: Entry,
+    script_name: Entry,
+    path_info: Entry,
+    query: Entry,
+    content_length: Entry,
+    server_name: Entry,
+    server_port: Entry,
+    protocol: Entry,
+    remote_addr: Entry,
+    remote_port: Entry,
+    scheme: Entry,
+    names: Names,
+}
+
+impl Environs {
+    /// With what is the same for every request.
+    pub fn new(py: Python<'_>) -> PyResult<Environs> {
+        let template = PyDict::new(py);
+        for (key, value) in [("wsgi.multithread", true), ("wsgi.multiprocess", false), ("wsgi.run_once", false)] {
+            template.set_item(PyString::intern(py, key), value)?;
+        }
+        template.set_item("wsgi.version", PyTuple::new(py, [1, 0])?)?;
+        template.set_item("wsgi.errors", Bound::new(py, Errors)?)?;
+        template.set_item("wsgi.file_wrapper", py.get_type::<FileWrapper>())?;
+        template.set_item("wsgi.input_terminated", true)?;
+        // Always there, also without a body.
+        for key in ["CONTENT_TYPE", "CONTENT_LENGTH"] {
+            template.set_item(PyString::intern(py, key), PyString::intern(py, ""))?;
+        }
+        let entry = |key| Entry::new(py, key);
+        Ok(Environs {
+            template: template.unbind(),
+            input: PyString::intern(py, "wsgi.input").unbind(),
+            raw_uri: ["RAW_URI", "REQUEST_URI"].map(|key| PyString::intern(py, key).unbind()),
+            no_input: Py::new(py, Input::new(Body::Empty))?,
+            memory: Mutex::new(Memory {
+                method: entry("REQUEST_METHOD"),
+                script_name: entry("SCRIPT_NAME"),
+                path_info: entry("PATH_INFO"),
+                query: entry("QUERY_STRING"),
+                content_length: entry("CONTENT_LENGTH"),
+                server_name: entry("SERVER_NAME"),
+                server_port: entry("SERVER_PORT"),
+                protocol: entry("SERVER_PROTOCOL"),
+                remote_addr: entry("REMOTE_ADDR"),
+                remote_port: entry("REMOTE_PORT"),
+                scheme: entry("wsgi.url_scheme"),
+                names: Names::new(py),
+            }),
+        })
+    }
+
+    /// The environ of this request.
+    pub fn make<'py>(&self, py: Python<'py>, call: &Call) -> PyResult<Bound<'py, PyDict>> {
+        let environ = raw::copy(py, &self.template)?;
+        match call.body_len() {
+            0 => raw::set(&environ, &self.input, self.no_input.bind(py))?,
+            _ => raw::set(&environ, &self.input, &Bound::new(py, Input::new(Body::OfCall(call.clone())))?)?,
+        }
+        self.fill(&environ, call)?;
+        Ok(environ)
+    }
+
+    fn fill(&self, environ: &Bound<'_, PyDict>, call: &Call) -> PyResult<()> {
+        let py = environ.py();
+        let request = call.request();
+        let uri = raw::latin1(py, request.raw_uri())?;
+        for key in &self.raw_uri {
+            raw::set(environ, key, &uri)?;
+        }
+        // An error in the middle leaves each entry whole.
+        let mut memory = self.memory.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner);
+        memory.method.set(environ, request.method())?;
+        memory.script_name.set(environ, request.script_name())?;
+        memory.path_info.set(environ, request.path_info())?;
+        memory.query.set(environ, request.query_string())?;
+        memory.protocol.set(environ, request.protocol().as_bytes())?;
+        memory.scheme.set(environ, request.url_scheme().as_bytes())?;
+        memory.server_name.set(environ, request.server_name().as_bytes())?;
+        memory.remote_addr.set(environ, request.remote_addr().as_bytes())?;
+        let mut digits = itoa::Buffer::new();
+        memory.server_port.set(environ, digits.format(request.server_port()).as_bytes())?;
+        let remote_port = request.remote_port().map_or("", |port| digits.format(port));
+        memory.remote_port.set(environ, remote_port.as_bytes())?;
+        // Also behind a chunked body: the application reads what was decoded.
+        if request.head().is_chunked() || request.head().content_length().is_some() {
+            memory.content_length.set(environ, digits.format(call.body_len()).as_bytes())?;
+        }
+        for (name, value) in request.headers() {
+            memory.names.add(environ, name, value)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,154 @@
+//! `start_response` and the `write` that it returns (PEP 3333, "The start_response() Callable").
+
+use std::sync::Arc;
+
+use handwound_wsgi::http1::{BadResponse, ResponseHead};
+use handwound_wsgi::{Call, StartError};
+use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyList, PyString, PyTuple};
+
+use crate::chunk::{Habits, Once};
+use crate::raw;
+
+/// The callable that begins the response of one request.
+#[pyclass(frozen, module = "handwound", name = "start_response")]
+pub struct StartResponse {
+    call: Call,
+    habits: Arc<Habits>,
+}
+
+/// The callable that sends a piece of the body at once, for applications older than iterables.
+#[pyclass(frozen, module = "handwound", name = "write")]
+pub struct Write {
+    call: Call,
+    habits: Arc<Habits>,
+}
+
+impl StartResponse {
+    /// That of this call.
+    pub fn new(call: Call, habits: Arc<Habits>) -> StartResponse {
+        StartResponse { call, habits }
+    }
+}
+
+#[pymethods]
+impl StartResponse {
+    #[pyo3(signature = (status, headers, exc_info = None, /))]
+    fn __call__(
+        &self,
+        status: &Bound<'_, PyAny>,
+        headers: &Bound<'_, PyAny>,
+        exc_info: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Write> {
+        let outcome = match exc_info {
+            None => self.call.start(self.head(status, headers)?),
+            Some(exc_info) => {
+                let exc_info = checked_exc_info(exc_info)?;
+                if self.call.head_sent() {
+                    return Err(raised(&exc_info)?);
+                }
+                match self.call.restart(self.head(status, headers)?) {
+                    Err(StartError::HeadSent) => return Err(raised(&exc_info)?),
+                    outcome => outcome,
+                }
+            }
+        };
+        match outcome {
+            Ok(()) => Ok(Write { call: self.call.clone(), habits: self.habits.clone() }),
+            Err(error) => Err(PyRuntimeError::new_err(error.to_string())),
+        }
+    }
+}
+
+impl StartResponse {
+    fn head(&self, status: &Bound<'_, PyAny>, headers: &Bound<'_, PyAny>) -> PyResult<ResponseHead> {
+        let status = status.cast::<PyString>().map_err(|_| wrong("status must be str", status))?;
+        let status = raw::latin1_bytes(status).ok_or_else(|| not_latin1("status", status))?;
+        let mut head = ResponseHead::new(status).map_err(broken)?;
+        if let Ok(list) = headers.cast::<PyList>() {
+            for header in list {
+                self.push(&mut head, &header)?;
+            }
+        } else if let Ok(tuple) = headers.cast::<PyTuple>() {
+            self.habits.warn(Once::HeadersTuple, || {
+                "the headers given to start_response are a tuple; PEP 3333 asks for a list".to_owned()
+            });
+            for header in tuple {
+                self.push(&mut head, &header)?;
+            }
+        } else {
+            return Err(wrong("headers must be a list", headers));
+        }
+        Ok(head)
+    }
+
+    fn push(&self, head: &mut ResponseHead, header: &Bound<'_, PyAny>) -> PyResult<()> {
+        let rule = "header must be a (str, str) tuple";
+        let (name, value) = if let Ok(pair) = header.cast::<PyTuple>() {
+            let [name, value] = pair.as_slice() else { return Err(wrong(rule, header)) };
+            (name.clone(), value.clone())
+        } else if let Some(pair) = header.cast::<PyList>().ok().filter(|pair| pair.len() == 2) {
+            self.habits.warn(Once::HeaderList, || {
+                format!("the header {} given to start_response is a list; PEP 3333 asks for a tuple", shown(header))
+            });
+            (pair.get_item(0)?, pair.get_item(1)?)
+        } else {
+            return Err(wrong(rule, header));
+        };
+        let name = name.cast::<PyString>().map_err(|_| wrong(rule, header))?;
+        let value = value.cast::<PyString>().map_err(|_| wrong(rule, header))?;
+        let name_bytes = raw::latin1_bytes(name).ok_or_else(|| not_latin1("header name", name))?;
+        let value_bytes =
+            raw::latin1_bytes(value).ok_or_else(|| not_latin1(&format!("value of header {}", shown(name)), value))?;
+        head.push(name_bytes, value_bytes).map_err(broken)
+    }
+}
+
+#[pymethods]
+impl Write {
+    #[pyo3(signature = (data, /))]
+    fn __call__(&self, data: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.habits.send(&self.call, data)
+    }
+}
+
+/// What `sys.exc_info()` gives, or a look-alike.
+fn checked_exc_info<'py>(exc_info: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyTuple>> {
+    match exc_info.cast::<PyTuple>() {
+        Ok(tuple) if tuple.len() == 3 => Ok(tuple.clone()),
+        _ => Err(wrong("exc_info must be a tuple as sys.exc_info() gives it", exc_info)),
+    }
+}
+
+/// The exception in `exc_info`, with its own traceback: `raise exc_info[1].with_traceback(exc_info[2])`.
+fn raised(exc_info: &Bound<'_, PyTuple>) -> PyResult<PyErr> {
+    let value = exc_info.get_item(1)?.call_method1("with_traceback", (exc_info.get_item(2)?,))?;
+    Ok(PyErr::from_value(value))
+}
+
+fn broken(rule: BadResponse) -> PyErr {
+    PyValueError::new_err(rule.to_string())
+}
+
+/// `rule, not 5 (int)`, as Twisted puts it.
+fn wrong(rule: &str, value: &Bound<'_, PyAny>) -> PyErr {
+    PyTypeError::new_err(format!("{rule}, not {} ({})", shown(value), kind(value)))
+}
+
+fn not_latin1(what: &str, text: &Bound<'_, PyAny>) -> PyErr {
+    PyValueError::new_err(format!("{what} {} has characters outside latin-1 (PEP 3333)", shown(text)))
+}
+
+/// The value as Python shows it, in at most some 80 characters.
+pub(crate) fn shown(value: &Bound<'_, PyAny>) -> String {
+    let repr = value.repr().map_or_else(|_| "?".to_owned(), |repr| repr.to_string_lossy().into_owned());
+    match repr.char_indices().nth(80) {
+        Some((cut, _)) => format!("{}…", &repr[..cut]),
+        None => repr,
+    }
+}
+
+pub(crate) fn kind(value: &Bound<'_, PyAny>) -> String {
+    value.get_type().name().map_or_else(|_| "?".to_owned(), |name| name.to_string())
+}
