@@ -466,6 +466,8 @@ impl EventLoop {
             tracing::error!(panic = panic_text(&*payload), peer = %transport.peer(), "a protocol panicked; its connection is reset");
             transport.abort();
         }
+        // Noted here and not when writing fails: the socket may be full already, and nothing is written at all.
+        connection.above_high |= connection.transport.is_full();
     }
 
     /// Back into the table, after its wishes have been looked at.
@@ -561,9 +563,7 @@ impl EventLoop {
             transport.output.drain(..transport.written);
             transport.written = 0;
         }
-        if pending > config.output_high_bytes {
-            connection.above_high = true;
-        } else if pending <= config.output_low_bytes && std::mem::take(&mut connection.above_high) {
+        if pending <= config.output_low_bytes && std::mem::take(&mut connection.above_high) {
             self.call(connection, |protocol, transport| protocol.drained(transport));
         }
     }

@@ -154,10 +154,10 @@ impl EventLoop {
         });
         let made = made.clone();
         drop(pool);
-        if self.is_running() {
-            if let Err(error) = made.start() {
-                tracing::error!(%error, "cannot start the event loop's thread pool");
-            }
+        if self.is_running()
+            && let Err(error) = made.start()
+        {
+            tracing::error!(%error, "cannot start the event loop's thread pool");
         }
         made
     }

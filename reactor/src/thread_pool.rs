@@ -341,18 +341,23 @@ impl ThreadPool {
     }
 
     /// Takes no work from here on; workers finish what is queued, then end. `on_stopped` runs on the last of them,
-    /// or here if there are none. Never blocks.
+    /// or here if there are none. Work queued in a pool that was never started is dropped. Never blocks.
     pub fn begin_stop(&self, on_stopped: impl FnOnce() + Send + 'static) {
         let idle = {
             self.0.watched_roster.visit();
             let mut roster = self.0.roster();
-            roster.phase = Phase::Stopped;
             roster.on_stopped.push(Box::new(on_stopped));
+            if roster.phase == Phase::New {
+                while self.0.queue.pop().is_some() {}
+            }
+            roster.phase = Phase::Stopped;
             std::mem::take(&mut roster.idle)
         };
         for worker in idle {
             worker.gate.unpark();
         }
+        // A job may have been queued whose worker has not been called yet.
+        self.wake_for_backlog();
         self.0.report_if_stopped();
     }
 
@@ -461,6 +466,7 @@ impl Pool {
             if let Err(error) = self.clone().start_worker() {
                 self.standby.store(false, Ordering::SeqCst);
                 tracing::warn!(%error, "cannot start another worker thread; work waits for those there are");
+                self.give_up_if_stopped();
             }
         } else {
             drop(roster);
@@ -571,6 +577,18 @@ impl Pool {
         }
     }
 
+    /// A pool that stops and can have no thread at all would wait for ever for its last jobs.
+    fn give_up_if_stopped(&self) {
+        let stopped = {
+            let roster = self.roster();
+            roster.phase == Phase::Stopped && roster.workers.is_empty()
+        };
+        if stopped {
+            while self.queue.pop().is_some() {}
+            self.report_if_stopped();
+        }
+    }
+
     fn report_if_stopped(&self) {
         let reports = {
             let mut roster = self.roster();
@@ -579,8 +597,6 @@ impl Pool {
             }
             std::mem::take(&mut roster.on_stopped)
         };
-        // Only a pool that never ran has work left here.
-        while self.queue.pop().is_some() {}
         for report in reports {
             report();
         }

@@ -66,15 +66,6 @@ pub trait Body {
     fn send(self, call: &Call) -> Result<(), Failure>;
 }
 
-fn send_whole(call: &Call, bytes: &[u8]) -> Result<(), Failure> {
-    // The only chunk: its length is the body's (PEP 3333, "Handling the Content-Length Header").
-    call.declare_length(bytes.len() as u64);
-    if !bytes.is_empty() {
-        call.write(bytes)?;
-    }
-    Ok(())
-}
-
 /// No body, or one that was written already.
 impl Body for () {
     fn send(self, _call: &Call) -> Result<(), Failure> {
@@ -84,25 +75,25 @@ impl Body for () {
 
 impl Body for &str {
     fn send(self, call: &Call) -> Result<(), Failure> {
-        send_whole(call, self.as_bytes())
+        Ok(call.send_whole(self.as_bytes())?)
     }
 }
 
 impl Body for String {
     fn send(self, call: &Call) -> Result<(), Failure> {
-        send_whole(call, self.as_bytes())
+        Ok(call.send_whole(self.as_bytes())?)
     }
 }
 
 impl Body for &[u8] {
     fn send(self, call: &Call) -> Result<(), Failure> {
-        send_whole(call, self)
+        Ok(call.send_whole(self)?)
     }
 }
 
 impl Body for Vec<u8> {
     fn send(self, call: &Call) -> Result<(), Failure> {
-        send_whole(call, &self)
+        Ok(call.send_whole(&self)?)
     }
 }
 

@@ -145,15 +145,17 @@ impl Exchange {
         }
         let notify = !std::mem::replace(&mut state.notified, true);
         drop(state);
-        if !notify {
-            return;
-        }
         // The answer is on its way before the next application runs; only the wake may wait for the batch.
         if worker.has_backlog() {
-            self.notifier.notify_lazily();
+            if notify {
+                self.notifier.notify_lazily();
+            }
             worker.flush_before_park(self.notifier.remote());
-        } else {
+        } else if notify {
             self.notifier.notify();
+        } else {
+            // An entry from an earlier write is still there, but perhaps the loop was left dozing.
+            self.notifier.remote().flush();
         }
     }
 }
@@ -291,10 +293,10 @@ impl Call {
     /// The whole body is `bytes` long: the response says so, unless the application did. Only before the first byte.
     pub fn declare_length(&self, bytes: u64) {
         let mut state = self.0.state();
-        if !state.committed {
-            if let Some(head) = &mut state.head {
-                head.set_content_length_if_absent(bytes);
-            }
+        if !state.committed
+            && let Some(head) = &mut state.head
+        {
+            head.set_content_length_if_absent(bytes);
         }
     }
 
@@ -309,6 +311,29 @@ impl Call {
             bytes = &bytes[room..];
         }
         Ok(())
+    }
+
+    /// Sends `bytes` as the whole body: with their length declared, unless the application did, and together with the
+    /// head. Nothing is to be written before or after.
+    ///
+    /// # Errors
+    /// [`WriteError`]
+    pub fn send_whole(&self, bytes: &[u8]) -> Result<(), WriteError> {
+        self.declare_length(bytes.len() as u64);
+        {
+            self.0.watched.visit();
+            let mut state = self.0.state();
+            if !state.committed && !state.ended && !state.disconnected && bytes.len() <= self.0.marks.high_bytes {
+                if state.head.is_none() {
+                    return Err(WriteError::NotStarted);
+                }
+                // The end of the call is near, and tells the reactor of both.
+                state.committed = true;
+                state.waiting.extend_from_slice(bytes);
+                return Ok(());
+            }
+        }
+        self.write(bytes)
     }
 
     /// Whether a [`write`](Call::write) of this many bytes would block now, as far as one can tell.

@@ -72,8 +72,8 @@ impl Site {
     /// As [`EventLoop::listen`].
     pub fn listen(&self, event_loop: &EventLoop, at: &Address, options: &ListenOptions) -> io::Result<Listening> {
         let shared = self.0.clone();
-        let watched = event_loop.threads().watched("exchange");
-        event_loop.listen(at, options, move |_peer| HttpProtocol::new(shared.clone(), watched.clone()))
+        let threads = event_loop.threads();
+        event_loop.listen(at, options, move |_peer| HttpProtocol::new(shared.clone(), threads.watched("exchange")))
     }
 }
 
@@ -308,13 +308,13 @@ impl HttpProtocol {
         }
         let fit = connection.send_body(&self.taken.body);
         self.taken.body.clear();
-        if let BodyFit::Cut { surplus_bytes } = fit {
-            if !std::mem::replace(&mut self.surplus_logged, true) {
-                tracing::error!(
-                    request = %exchange.request, surplus_bytes,
-                    "the application sent more than its Content-Length; the rest is not sent"
-                );
-            }
+        if let BodyFit::Cut { surplus_bytes } = fit
+            && !std::mem::replace(&mut self.surplus_logged, true)
+        {
+            tracing::error!(
+                request = %exchange.request, surplus_bytes,
+                "the application sent more than its Content-Length; the rest is not sent"
+            );
         }
     }
 
