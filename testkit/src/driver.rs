@@ -56,16 +56,17 @@ pub(crate) fn before(world: &Shared, op: Op) {
 }
 
 fn switch(world: &Shared, task: u32, op: Op) {
-    let (mine, stopping) = world.with(|w| {
+    let announced = world.with(|w| {
         if w.stopping {
-            return (false, true);
+            return Ok((false, true));
         }
-        w.announce(task, op);
+        w.announce(task, op)?;
         let pick = w.pick();
         let mine = pick == Pick::Task(task);
         w.picked = (!mine).then_some(pick);
-        (mine, false)
+        Ok((mine, false))
     });
+    let (mine, stopping) = announced.unwrap_or_else(|error: String| panic!("{error}"));
     if mine {
         return;
     }

@@ -1,4 +1,96 @@
-//! A deterministic world for a whole server.
+//! A deterministic world in which a whole server runs: without sockets, without real threads, without real time.
+//!
+//! Code written against [`Reactor`](handwound_reactor::Reactor) and [`Threads`](handwound_reactor::Threads) runs
+//! here unchanged. [`Sim`] is the world: it makes [`MockReactor`]s, [`SimThreads`] and scripted [`Client`]s, and
+//! moves only when the test says so. Nothing in it is left to chance but what [`Choices`] decides; the same choices
+//! make the same run, to the last step.
+//!
+//! ```
+//! use handwound_reactor::{Address, ListenOptions, Reactor, Threads};
+//! use handwound_testkit::{Choices, Sim};
+//! use std::{io::IoSlice, time::Duration};
+//!
+//! let sim = Sim::new(Choices::seed(7));
+//! let (mut reactor, threads) = (sim.reactor("server"), sim.threads());
+//! let at = Address::Tcp("127.0.0.1:0".parse()?);
+//! let listener = reactor.listen(&at, &ListenOptions::default())?;
+//! let address = reactor.local_address(listener)?;
+//!
+//! // A server that thinks for an hour. It runs as a thread of the world.
+//! sim.spawn("server", move || {
+//!     let mut events = Vec::new();
+//!     let sock = loop {
+//!         if let Ok((sock, _)) = reactor.accept(listener) { break sock }
+//!         reactor.poll(&mut events, None).expect("a mock's poll does not fail");
+//!     };
+//!     threads.sleep(Duration::from_secs(3600));
+//!     while reactor.write(sock, &[IoSlice::new(b"!")]).is_err() {
+//!         reactor.poll(&mut events, None).expect("a mock's poll does not fail");
+//!     }
+//! });
+//!
+//! let client = sim.connect(&address);
+//! sim.advance(Duration::from_secs(3599));
+//! assert_eq!(client.received_text(), "");
+//! sim.settle();
+//! assert_eq!(client.received_text(), "!");
+//! sim.assert_clean();
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Driving
+//!
+//! | | threads and network | clock |
+//! |---|---|---|
+//! | [`Sim::step`] | one move | moves when nothing else can |
+//! | [`Sim::run_task`] | one thread, until it waits | stands still |
+//! | [`Sim::settle_now`] | until nothing can move | stands still |
+//! | [`Sim::advance`] | the same | by so much, deadline by deadline |
+//! | [`Sim::settle`] | the same | as far as there are deadlines |
+//!
+//! The test itself may call gates, wakers, pools and event loops too. What would have to wait there drives the
+//! world until it need not.
+//!
+//! A thread can be overtaken at *visible operations* only: before it visits a shared thing, parks, unparks, wakes
+//! or polls a reactor, or starts a thread. A move is one such operation and the code up to the next. Memory that
+//! threads share without saying so, and code inside lock-free structures, is not searched.
+//!
+//! # Searching
+//!
+//! [`explore`] runs a test with many seeds: other orders of threads, and a rougher network for each
+//! ([`NetworkOptions`]). [`explore_all`] runs it in every order, leaving out those that differ only in how moves on
+//! different objects are arranged. A run that fails prints the line that repeats it: `HANDWOUND_SEED=7` or
+//! `HANDWOUND_REPLAY=v1:…`, before `cargo test` and the test's name.
+//!
+//! ```should_panic
+//! # use handwound_reactor::Threads;
+//! use handwound_testkit::{All, explore_all};
+//! use std::sync::{Arc, atomic::{AtomicU32, Ordering::Relaxed}};
+//!
+//! // Two threads count by reading and then writing: some order loses a count, and it is found.
+//! explore_all(All::default(), |sim| {
+//!     let (threads, counter) = (sim.threads(), sim.threads().shared("counter"));
+//!     let count = Arc::new(AtomicU32::new(0));
+//!     for name in ["one", "two"] {
+//!         let (threads, count) = (threads.clone(), Arc::clone(&count));
+//!         sim.spawn(name, move || {
+//!             threads.visit(counter);
+//!             let read = count.load(Relaxed);
+//!             threads.visit(counter);
+//!             count.store(read + 1, Relaxed);
+//!         });
+//!     }
+//!     sim.settle();
+//!     assert_eq!(count.load(Relaxed), 2);
+//! });
+//! ```
+//!
+//! # What it is faithful to
+//!
+//! Sockets do as Linux's: edges are reported once and again after `WouldBlock`; a graceful close with unread bytes
+//! resets; after a reset come the bytes that had arrived, the error once, then the end; the first write after the
+//! peer's close succeeds and the next does not. With a seed, reads and writes come short, bytes take their time,
+//! and readiness is fickle, each as a real system may.
 #![deny(unsafe_code)]
 
 mod choices;

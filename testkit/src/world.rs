@@ -217,11 +217,23 @@ impl World {
     }
 
     /// A task says what it will do when it goes on.
-    pub(crate) fn announce(&mut self, task: u32, op: Op) {
-        self.tasks[task as usize].op = Some(op);
+    ///
+    /// # Errors
+    /// When it may not: a second thread at a gate.
+    pub(crate) fn announce(&mut self, task: u32, op: Op) -> Result<(), String> {
         if let Op::Park { gate, .. } = op {
-            self.gates[gate as usize].parked = Some(task);
+            let state = &mut self.gates[gate as usize];
+            if let Some(other) = state.parked.replace(task) {
+                state.parked = Some(other);
+                let gate = self.trace.text_of(state.name);
+                let (one, other) = (self.task_name(task), self.task_name(other));
+                return Err(format!(
+                    "`{one}` parks at gate `{gate}`, where `{other}` is parked already; a gate is for one thread"
+                ));
+            }
         }
+        self.tasks[task as usize].op = Some(op);
+        Ok(())
     }
 
     /// Changes whenever something has moved.

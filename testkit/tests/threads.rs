@@ -101,7 +101,7 @@ fn dropped_mid_run(run: impl FnOnce(&Sim)) -> u32 {
         let _own = a;
         waits.park();
     });
-    let (waits, threads) = (gate.clone(), sim.threads());
+    let (waits, threads) = (sim.threads().gate("never either"), sim.threads());
     sim.spawn("catching", move || {
         let _own = b;
         loop {
@@ -217,4 +217,16 @@ fn the_plain_schedule_lets_others_go_past_one_that_spins() {
     sim.spawn("setter", move || set.store(1, Ordering::Relaxed));
     sim.settle();
     sim.assert_clean();
+}
+
+#[test]
+fn two_threads_at_one_gate_are_refused() {
+    let sim = Sim::new(Choices::calm());
+    let gate = sim.threads().gate("shared");
+    for name in ["first", "second"] {
+        let gate = gate.clone();
+        sim.spawn(name, move || gate.park());
+    }
+    let refused = catch_unwind(AssertUnwindSafe(|| sim.settle())).unwrap_err().downcast::<String>().unwrap();
+    assert_eq!(*refused, "`second` parks at gate `shared`, where `first` is parked already; a gate is for one thread");
 }
