@@ -51,17 +51,16 @@ impl Habits {
         if bytes.is_empty() {
             return Ok(());
         }
-        write(piece.py(), call, &bytes)
+        write(piece.py(), call, &bytes, Call::write)
     }
 
-    /// Sends the only piece of a body, so that its length can be said first.
+    /// Sends the only piece of a body, together with its length.
     ///
     /// # Errors
     /// As [`send`](Habits::send).
     pub fn send_whole(&self, call: &Call, piece: &Bound<'_, PyAny>) -> PyResult<()> {
         let bytes = self.bytes_of(piece)?;
-        call.declare_length(bytes.len() as u64);
-        if bytes.is_empty() { Ok(()) } else { write(piece.py(), call, &bytes) }
+        write(piece.py(), call, &bytes, Call::send_whole)
     }
 
     fn bytes_of<'a>(&self, piece: &'a Bound<'_, PyAny>) -> PyResult<Cow<'a, [u8]>> {
@@ -94,8 +93,14 @@ impl Habits {
     }
 }
 
-fn write(py: Python<'_>, call: &Call, bytes: &[u8]) -> PyResult<()> {
-    let outcome = if call.would_park(bytes.len()) { py.detach(|| call.write(bytes)) } else { call.write(bytes) };
+fn write(
+    py: Python<'_>,
+    call: &Call,
+    bytes: &[u8],
+    act: impl FnOnce(&Call, &[u8]) -> Result<(), WriteError> + Send,
+) -> PyResult<()> {
+    // Nobody waits for a client while holding the interpreter.
+    let outcome = if call.would_park(bytes.len()) { py.detach(|| act(call, bytes)) } else { act(call, bytes) };
     outcome.map_err(|error| match error {
         WriteError::ClientDisconnected => module::client_left(),
         WriteError::NotStarted | WriteError::Ended => PyRuntimeError::new_err(error.to_string()),

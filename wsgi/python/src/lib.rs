@@ -22,6 +22,11 @@ mod names;
 mod raw;
 mod start;
 mod start_response;
+
+#[cfg(test)]
+mod environ_tests;
+#[cfg(test)]
+mod response_tests;
 #[cfg(test)]
 mod testing;
 

@@ -1,0 +1,320 @@
+//! The command as people meet it: what it says, where it says it, how it ends. Numbers are the specification's.
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Longer than anything takes that works.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+fn handwound() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_handwound"));
+    command.env_remove("VIRTUAL_ENV").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// A folder with these files.
+fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    folder
+}
+
+#[derive(Debug)]
+struct Said {
+    status: ExitStatus,
+    out: String,
+    err: Vec<String>,
+}
+
+/// Runs a command that ends by itself, in `folder`.
+fn said(folder: &Path, arguments: &[&str]) -> Said {
+    let child = handwound().args(arguments).current_dir(folder).spawn().unwrap();
+    let (sender, outcome) = channel();
+    let watched = child.id();
+    thread::spawn(move || sender.send(child.wait_with_output()));
+    let Output { status, stdout, stderr } = match outcome.recv_timeout(DEADLINE) {
+        Ok(output) => output.unwrap(),
+        Err(_) => {
+            kill(watched, "KILL");
+            panic!("still running: {arguments:?}");
+        }
+    };
+    let err = String::from_utf8(stderr).unwrap();
+    Said { status, out: String::from_utf8(stdout).unwrap(), err: err.lines().map(str::to_owned).collect() }
+}
+
+/// One line on stderr, nothing on stdout, exit code 1.
+#[track_caller]
+fn refused(arguments: &[&str], line: &str) {
+    let folder = folder(&[("app.py", APP)]);
+    let said = said(folder.path(), arguments);
+    assert_eq!(said.status.code(), Some(1), "{said:?}");
+    assert_eq!(said.out, "");
+    assert_eq!(said.err.len(), 1, "{said:?}");
+    assert!(said.err[0].starts_with("handwound: ") && said.err[0].contains(line), "{said:?}");
+}
+
+const APP: &str = "
+import atexit, os, threading
+atexit.register(print, 'goodbye')
+go = threading.Event()
+def application(environ, start_response):
+    path = environ['PATH_INFO']
+    if path == '/wait':
+        print('waiting', flush=True)
+        # Until the test makes this file.
+        while not os.path.exists('go'): go.wait(0.01)
+    if path == '/write':
+        print('writing', flush=True)
+        write = start_response('200 OK', [])
+        while True: write(b'x' * 100000)
+    print('serving', path)
+    start_response('200 OK', [('Content-Type', 'text/plain')])
+    return [b'Hello, world!\\n']
+";
+
+/// A command that serves.
+struct Server {
+    child: Child,
+    out: Receiver<String>,
+    err: Receiver<String>,
+    port: u16,
+    folder: tempfile::TempDir,
+}
+
+impl Server {
+    fn start(arguments: &[&str]) -> Server {
+        let folder = folder(&[("app.py", APP)]);
+        let mut command = handwound();
+        command.args(["web", "--wsgi", "app.application", "--listen", "tcp:0:interface=127.0.0.1"]);
+        let mut child = command.args(arguments).current_dir(folder.path()).spawn().unwrap();
+        let out = lines(child.stdout.take().unwrap());
+        let err = lines(child.stderr.take().unwrap());
+        let mut server = Server { child, out, err, port: 0, folder };
+        let line = server.next_error();
+        let port = line.split("127.0.0.1:").nth(1).and_then(|rest| rest.split('/').next());
+        server.port = port.and_then(|port| port.parse().ok()).unwrap_or_else(|| panic!("no port in: {line}"));
+        let url = format!("http://127.0.0.1:{}/", server.port);
+        assert!(line.starts_with(&format!("handwound: listening on {url} with ")), "{line}");
+        assert!(line.ends_with("; stop with Ctrl-C"), "{line}");
+        server
+    }
+
+    fn next_error(&self) -> String {
+        self.err.recv_timeout(DEADLINE).expect("the command says something on stderr")
+    }
+
+    fn next_line(&self) -> String {
+        self.out.recv_timeout(DEADLINE).expect("the application prints something")
+    }
+
+    fn send(&self, target: &str) -> TcpStream {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        stream.set_read_timeout(Some(DEADLINE)).unwrap();
+        write!(stream, "GET {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+        stream
+    }
+
+    fn signal(&self, name: &str) {
+        kill(self.child.id(), name);
+    }
+
+    /// How it ended, and what it said on stderr from here on.
+    fn end(mut self) -> (ExitStatus, Vec<String>) {
+        let start = Instant::now();
+        let mut lines = Vec::new();
+        loop {
+            match self.err.recv_timeout(DEADLINE.saturating_sub(start.elapsed())) {
+                Ok(line) => lines.push(line),
+                Err(RecvTimeoutError::Disconnected) => return (self.child.wait().unwrap(), lines),
+                Err(RecvTimeoutError::Timeout) => panic!("does not end; said {lines:?}"),
+            }
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn lines(stream: impl Read + Send + 'static) -> Receiver<String> {
+    let (sender, receiver) = channel();
+    thread::spawn(move || BufReader::new(stream).lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+    receiver
+}
+
+fn kill(pid: u32, signal: &str) {
+    assert!(Command::new("kill").args(["-s", signal, &pid.to_string()]).status().unwrap().success());
+}
+
+fn answer(mut stream: TcpStream) -> String {
+    let mut answer = String::new();
+    // A reset is an end too.
+    let _ = stream.read_to_string(&mut answer);
+    answer
+}
+
+#[test]
+fn help_and_version_go_to_stdout() {
+    let folder = folder(&[]);
+    let help = said(folder.path(), &["web", "--help"]);
+    assert!(help.status.success() && help.out.contains("--wsgi <MODULE.ATTR>") && help.err.is_empty(), "{help:?}");
+    let version = said(folder.path(), &["--version"]);
+    assert_eq!(version.out, format!("handwound {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn wrong_options_are_one_line_with_the_nearest() {
+    refused(&["web", "--wsgi", "app.application", "--lisen", "tcp:1"], "a similar argument exists: '--listen'");
+    refused(&["web", "--wsgi", "app.application", "--listen", "tpc:1"], "did you mean 'tcp'?");
+    refused(&["web", "--wsgi", "app.application", "--threads", "9..2"], "did you mean 2..9?");
+    refused(&["web"], "--wsgi <MODULE.ATTR>");
+    refused(&[], "handwound web --wsgi hello.application");
+    refused(&["web", "--wsgi", "app.application", "--app-dir", "nowhere"], "no folder 'nowhere'");
+    refused(&["web", "--wsgi", "app.application", "--python", "/nowhere/python"], "--python names '/nowhere/python'");
+    refused(&["web", "--wsgi", "app.go"], "'app.go' is no WSGI application but an Event");
+}
+
+#[test]
+fn an_application_that_is_not_there_is_named_last() {
+    // SPEC 34.
+    let folder = folder(&[("app.py", APP), ("short.py", "def app(e, s): pass\n")]);
+    let check = |name: &str, reason: &str| {
+        let said = said(folder.path(), &["web", "--wsgi", name]);
+        assert_eq!(said.status.code(), Some(1), "{said:?}");
+        assert_eq!(said.err.last().unwrap(), &format!("No such WSGI application: '{name}'"));
+        assert_eq!(said.err[0], format!("handwound: {reason}"));
+        assert_eq!(said.err.len(), 2, "{said:?}");
+    };
+    check("ap.application", "no module 'ap'; did you mean 'app'?");
+    check("app.aplication", "no attribute 'aplication' in module 'app'; did you mean 'application'?");
+    check("short:application", "no attribute 'application' in module 'short'; did you mean 'app'?");
+    check("app", "an application is named by a module and an attribute, as 'app.application'");
+    check("", "an application is named by a module and an attribute, as 'hello.application'");
+}
+
+#[test]
+fn an_exception_in_the_module_shows_its_own_traceback() {
+    // SPEC 34.
+    let folder = folder(&[("broken.py", "import not_installed_here\n"), ("bad.py", "def application(:\n")]);
+    let broken = said(folder.path(), &["web", "--wsgi", "broken.application"]);
+    assert_eq!(broken.status.code(), Some(1));
+    assert_eq!(broken.err[0], "Traceback (most recent call last):");
+    assert_eq!(broken.err.last().unwrap(), "ModuleNotFoundError: No module named 'not_installed_here'");
+    let bad = said(folder.path(), &["web", "--wsgi", "bad.application"]);
+    assert!(bad.err.last().unwrap().starts_with("SyntaxError"), "{bad:?}");
+}
+
+#[test]
+fn a_port_in_use_is_one_line() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("tcp:{}:interface=127.0.0.1", taken.local_addr().unwrap().port());
+    let folder = folder(&[("app.py", APP)]);
+    let said = said(folder.path(), &["web", "--wsgi", "app.application", "--listen", &endpoint]);
+    assert_eq!(said.status.code(), Some(1));
+    let line = format!(
+        "handwound: cannot listen on {endpoint}: address already in use; stop what listens there, or choose another --port"
+    );
+    assert_eq!(said.err, [line]);
+}
+
+#[test]
+fn it_serves_and_prints_at_once_and_ends_cleanly() {
+    // SPEC 33 and 35.
+    let server = Server::start(&["--threads", "2..4"]);
+    let answer = answer(server.send("/hello"));
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.ends_with("\r\n\r\nHello, world!\n"), "{answer}");
+    assert_eq!(server.next_line(), "serving /hello");
+    server.signal("INT");
+    assert_eq!(server.next_line(), "goodbye");
+    let (status, said) = server.end();
+    assert!(status.success(), "{status}: {said:?}");
+    assert!(said[0].starts_with("handwound: SIGINT: finishing what is under way, for at most 30 s"), "{said:?}");
+}
+
+#[test]
+fn the_tutorials_command_line_serves_with_5_to_20_threads() {
+    let folder = folder(&[("app.py", APP)]);
+    let mut child = handwound();
+    child.args(["-n", "web", "--wsgi", "app:application", "--port", "0"]).current_dir(folder.path());
+    let mut child = child.spawn().unwrap();
+    let said = lines(child.stderr.take().unwrap()).recv_timeout(DEADLINE).unwrap();
+    kill(child.id(), "TERM");
+    child.wait().unwrap();
+    assert!(
+        said.starts_with("handwound: listening on http://127.0.0.1:") && said.contains("5 to 20 threads"),
+        "{said}"
+    );
+}
+
+#[test]
+fn what_is_under_way_is_finished_after_a_signal() {
+    let server = Server::start(&[]);
+    let waiting = server.send("/wait");
+    assert_eq!(server.next_line(), "waiting");
+    server.signal("TERM");
+    assert!(server.next_error().contains("SIGTERM"));
+    // It takes no connection any more, and the request that it has goes on.
+    let start = Instant::now();
+    while TcpStream::connect(("127.0.0.1", server.port)).is_ok() {
+        assert!(start.elapsed() < DEADLINE, "it still takes connections");
+    }
+    fs::write(server.folder.path().join("go"), "").unwrap();
+    let answer = answer(waiting);
+    assert!(answer.ends_with("\r\n\r\nHello, world!\n"), "{answer}");
+    let (status, said) = server.end();
+    assert!(status.success(), "{said:?}");
+}
+
+#[test]
+fn a_stuck_worker_is_named_and_left_behind() {
+    let server = Server::start(&["--graceful-timeout", "0.1"]);
+    let waiting = server.send("/wait?for=ever");
+    assert_eq!(server.next_line(), "waiting");
+    server.signal("INT");
+    let (status, said) = server.end();
+    assert_eq!(status.code(), Some(1), "{said:?}");
+    let last = said.last().unwrap();
+    assert!(last.contains("is stuck in GET /wait?for=ever; the process ends without it"), "{said:?}");
+    assert_eq!(answer(waiting), "");
+}
+
+#[test]
+fn a_worker_blocked_in_write_does_not_hold_the_end_up() {
+    let server = Server::start(&["--graceful-timeout", "0.1"]);
+    let blocked = server.send("/write");
+    assert_eq!(server.next_line(), "writing");
+    server.signal("TERM");
+    let (status, said) = server.end();
+    assert_eq!(status.code(), Some(1), "{said:?}");
+    assert!(said.last().unwrap().contains("was not done in time with GET /write"), "{said:?}");
+    drop(blocked);
+}
+
+#[test]
+fn a_second_signal_ends_at_once() {
+    let server = Server::start(&[]);
+    let waiting = server.send("/wait");
+    assert_eq!(server.next_line(), "waiting");
+    server.signal("INT");
+    assert!(server.next_error().contains("another signal ends it at once"));
+    server.signal("INT");
+    let (status, _) = server.end();
+    assert_eq!((status.code(), status.signal()), (Some(130), None));
+    drop(waiting);
+}
