@@ -32,6 +32,9 @@ struct Stopped;
 /// abort the process.
 const SPURIOUS_MAX: u32 = 10_000;
 
+/// How often a task is told to unwind, or let go on while it does, before it is left where it is.
+const STOPS_MAX: u32 = 10_000;
+
 pub(crate) struct Driver {
     pub(crate) world: Arc<Shared>,
     fibers: RefCell<Vec<Option<Fiber>>>,
@@ -85,9 +88,18 @@ fn switch(world: &Shared, task: u32, op: Op) {
 /// The simulation is over: unwinds the task that is calling. Where another panic might abort the process, that is
 /// in a destructor, lets it go on as far as it can instead.
 fn stop(world: &Shared, task: u32, op: Op, unwinding: bool) {
-    let first = world.with(|w| !std::mem::replace(&mut w.tasks[task as usize].stopped, true));
-    // Told a second time without unwinding, it has caught the first: then again.
-    if !unwinding && (first || !panicking()) || first && op == Op::Start {
+    let told = world.with(|w| {
+        let told = &mut w.tasks[task as usize].stopped;
+        *told += 1;
+        *told
+    });
+    if told > STOPS_MAX {
+        loop {
+            suspend();
+        }
+    }
+    // Told again without unwinding, it has caught the first.
+    if !unwinding && (told == 1 || !panicking()) {
         resume_unwind(Box::new(Stopped));
     }
     while !world.with(|w| w.enabled(op)) {
@@ -209,7 +221,7 @@ impl Driver {
     }
 
     /// Ends all tasks: unwinds those that have begun, drops the bodies of those that have not. What will not end
-    /// (it waits in a destructor) is left behind with its stack.
+    /// (it waits in a destructor, or catches every unwinding) is left behind with its stack.
     pub(crate) fn stop(&self) {
         self.world.with(|w| w.stopping = true);
         self.driving.set(true);
@@ -232,7 +244,10 @@ impl Driver {
         }
         for (task, fiber) in self.fibers.take().into_iter().enumerate() {
             if let Some(fiber) = fiber {
-                eprintln!("the simulated thread `{}` waits in a destructor; it is left behind", self.name(task as u32));
+                eprintln!(
+                    "the simulated thread `{}` does not end when unwound; it is left behind",
+                    self.name(task as u32)
+                );
                 std::mem::forget(fiber);
             }
         }

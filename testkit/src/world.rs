@@ -56,8 +56,8 @@ pub(crate) struct Task {
     last_move: u64,
     /// Moves in the present drive, for the report of a livelock.
     moves: u64,
-    /// It has been told to unwind.
-    pub(crate) stopped: bool,
+    /// How often it has been told to unwind.
+    pub(crate) stopped: u32,
 }
 
 pub(crate) struct GateState {
@@ -354,7 +354,7 @@ impl World {
         let name = self.trace.name(name);
         self.note_name(What::Spawn, name, u64::from(index));
         let (op, last_move) = (Some(Op::Start), self.moves);
-        self.tasks.push(Task { name, op, done: false, body, last_move, moves: 0, stopped: false });
+        self.tasks.push(Task { name, op, done: false, body, last_move, moves: 0, stopped: 0 });
         self.live.push(index);
         index
     }

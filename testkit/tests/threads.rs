@@ -230,3 +230,63 @@ fn two_threads_at_one_gate_are_refused() {
     let refused = catch_unwind(AssertUnwindSafe(|| sim.settle())).unwrap_err().downcast::<String>().unwrap();
     assert_eq!(*refused, "`second` parks at gate `shared`, where `first` is parked already; a gate is for one thread");
 }
+
+/// Waits in its destructor, as a pool that joins its threads.
+struct Joins(Gate);
+
+impl Drop for Joins {
+    fn drop(&mut self) {
+        self.0.park();
+    }
+}
+
+#[test]
+fn a_destructor_may_wait_for_another_thread_while_the_world_ends() {
+    let drops = Arc::new(AtomicU32::new(0));
+    let sim = Sim::new(Choices::calm());
+    let (joined, never) = (sim.threads().gate("joined"), sim.threads().gate("never"));
+    let (first, last) = (TellWhenDropped(Arc::clone(&drops), never.clone()), Joins(joined.clone()));
+    sim.spawn("joins", move || {
+        let _owns = (last, first);
+        never.park();
+    });
+    let (own, waits) = (TellWhenDropped(Arc::clone(&drops), joined), sim.threads().gate("never either"));
+    sim.spawn("joined", move || {
+        let _own = own;
+        waits.park();
+    });
+    sim.settle();
+    drop(sim);
+    assert_eq!(drops.load(Ordering::Relaxed), 2);
+}
+
+#[test]
+fn what_does_not_end_when_unwound_is_left_behind() {
+    let sim = Sim::new(Choices::calm());
+    let (waits, never) = (sim.threads().gate("joined"), sim.threads().gate("never"));
+    sim.spawn("waits in its destructor", move || {
+        let _joins = Joins(waits);
+        never.park();
+    });
+    let (threads, flag) = (sim.threads(), sim.threads().shared("flag"));
+    sim.spawn("catches everything", move || {
+        threads.gate("never").park_until(threads.now());
+        loop {
+            let _ = catch_unwind(AssertUnwindSafe(|| threads.visit(flag)));
+        }
+    });
+    sim.run_task("waits in its destructor");
+    assert!(sim.step());
+    drop(sim);
+}
+
+#[test]
+fn a_wait_after_the_end_of_the_world_says_so() {
+    let sim = Sim::new(Choices::calm());
+    let gate = sim.threads().gate("g");
+    drop(sim);
+    gate.unpark();
+    gate.park();
+    let refused = catch_unwind(AssertUnwindSafe(|| gate.park())).unwrap_err().downcast::<String>().unwrap();
+    assert!(refused.contains("the simulation is over"), "{refused}");
+}
