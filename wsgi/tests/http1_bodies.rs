@@ -87,6 +87,9 @@ fn chunk_sizes_are_hexadecimal_digits_only() {
     for large in ["15", "8000000000000005", "ffffffffffffffff"] {
         check_bad(&format!("{large}\r\nhello\r\n0\r\n\r\n"), "413");
     }
+    for empty in ["\r\n\r\n", ";a\r\n\r\n"] {
+        check_bad(empty, "400 Bad Request: a chunk size is not a hexadecimal number");
+    }
     check_bad("5\nhello\r\n0\r\n\r\n", "400");
     check_bad("5\rXhello\r\n0\r\n\r\n", "400");
 }
@@ -165,6 +168,7 @@ fn trailers_are_fields_and_are_dropped() {
         check_bad(&format!("0\r\n{bad}\r\n"), "400");
     }
     check_bad("0\r\n\r", "400");
+    check_bad("0\r\n\n\n", "400");
 }
 
 #[test]

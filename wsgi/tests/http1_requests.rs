@@ -354,8 +354,8 @@ fn limits_are_exact() {
     };
     let line = |bytes: usize| format!("GET /{} HTTP/1.1", "a".repeat(bytes - 14));
     check(format!("{}\r\nHost: h\r\n\r\n", line(20)), "GET /a");
-    check(format!("{}\r\nHost: h\r\n\r\n", line(21)), "414");
-    check("a".repeat(22), "414");
+    check(format!("{}\r\nHost: h\r\n\r\n", line(21)), "414 URI Too Long: the request line is too long");
+    check("a".repeat(22), "414 URI Too Long: the request line is too long");
     check("a".repeat(21), "nothing");
     let head = |bytes: usize| format!("GET / HTTP/1.1\r\nHost: h\r\nX: {}\r\n\r\n", "v".repeat(bytes - 32));
     check(head(64), "GET / ");

@@ -161,6 +161,13 @@ fn a_refused_head_request_gets_no_body() {
 }
 
 #[test]
+fn a_head_request_leaves_nothing_to_the_refusal_after_it() {
+    let mut owner = owner();
+    owner.receive(b"HEAD /a HTTP/1.1\r\nHost: h\r\n\r\n\x16\x03\x01");
+    assert!(owner.output().ends_with("\r\n\r\nthe request line does not start with a method\n"), "{}", owner.log);
+}
+
+#[test]
 fn what_the_peer_left_unfinished_is_refused_when_it_ends() {
     for (input, expected) in [
         ("GET / HTTP/1.1\r\nHo", "400 Bad Request: the connection ended inside a head"),
@@ -185,6 +192,19 @@ fn what_the_peer_left_unfinished_is_refused_when_it_ends() {
     owner.receive(b"\r\n");
     owner.receive_end();
     assert_eq!(owner.output(), "");
+    assert_eq!(owner.connection.closing(), Some(Closing::AfterOutput { linger: false }));
+}
+
+#[test]
+fn a_response_to_a_peer_that_ended_is_the_last() {
+    let mut owner = owner();
+    owner.connection.receive(b"GET /1 HTTP/1.1\r\nHost: h\r\n\r\nGET /2 HTTP/1.1\r\nHost: h\r\n\r\n", owner.now);
+    owner.connection.receive_end(owner.now);
+    owner.poll();
+    let output = owner.output();
+    let (first, second) = output.split_once("/1:").unwrap();
+    assert!(!first.contains("Connection: close"), "another request is there to be answered");
+    assert!(second.contains("Connection: close"), "{second}");
     assert_eq!(owner.connection.closing(), Some(Closing::AfterOutput { linger: false }));
 }
 

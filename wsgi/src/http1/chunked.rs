@@ -108,10 +108,7 @@ impl Chunked {
                 _ => Err(Rejection::bad("a chunk size line ends in a bare CR")),
             },
             At::DataCarriageReturn if byte == b'\r' => Ok(At::DataLineFeed),
-            At::DataLineFeed if byte == b'\n' => {
-                self.left = 0;
-                Ok(At::Size(0))
-            }
+            At::DataLineFeed if byte == b'\n' => Ok(At::Size(0)),
             At::DataCarriageReturn | At::DataLineFeed => Err(Rejection::bad("chunk data does not end where it should")),
             At::TrailerStart | At::TrailerName | At::TrailerValue | At::TrailerLineFeed | At::EndLineFeed => {
                 self.trailer_byte(byte, config)

@@ -1,7 +1,7 @@
 //! The receiving half of a connection, and the states of the whole.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use handwound_reactor::Time;
 
@@ -12,6 +12,7 @@ use super::head::{self, RequestLine};
 use super::rejection::Rejection;
 use super::request::{RequestHead, Version};
 use super::scan::{HeadScan, Seen};
+use super::timing::Timing;
 
 /// One HTTP/1.1 connection, the server's side of it. See the [module](super) for its course.
 pub struct Connection {
@@ -36,6 +37,8 @@ pub struct Connection {
     timing: Timing,
     #[cfg(test)]
     pub(super) bytes_scanned: u64,
+    #[cfg(test)]
+    pub(super) bytes_moved: u64,
 }
 
 /// What happened on the connection, in order.
@@ -104,18 +107,6 @@ pub(super) struct RequestFacts {
     pub(super) expects_continue: bool,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Timing {
-    idle_since: Time,
-    /// When the first byte of the head came, or when its turn came.
-    head_since: Option<Time>,
-    body_since: Time,
-    body_progress: Time,
-    body_bytes: u64,
-    /// The last moment that was told.
-    now: Time,
-}
-
 impl Connection {
     /// A connection that was accepted at `now`.
     pub fn new(config: Arc<Config>, now: Time) -> Connection {
@@ -136,16 +127,11 @@ impl Connection {
             line: RequestLine::default(),
             spare: RequestHead::default(),
             pending: None,
-            timing: Timing {
-                idle_since: now,
-                head_since: None,
-                body_since: now,
-                body_progress: now,
-                body_bytes: 0,
-                now,
-            },
+            timing: Timing::new(now),
             #[cfg(test)]
             bytes_scanned: 0,
+            #[cfg(test)]
+            bytes_moved: 0,
         }
     }
 
@@ -160,14 +146,17 @@ impl Connection {
         match self.receiving {
             Receiving::Head => self.timing.head_since = self.timing.head_since.or(Some(now)),
             Receiving::Counted(_) | Receiving::Chunked(_) => {
-                self.timing.body_progress = now;
-                self.timing.body_bytes += bytes.len() as u64;
+                self.timing.body_received(bytes.len());
             }
             _ => {}
         }
         // Moves only what is not more than what it frees: each byte is moved once on average, however it is cut.
         let unused = self.input.len() - self.used;
         if self.used >= unused {
+            #[cfg(test)]
+            {
+                self.bytes_moved += unused as u64;
+            }
             self.input.copy_within(self.used.., 0);
             self.input.truncate(unused);
             self.used = 0;
@@ -211,24 +200,16 @@ impl Connection {
     }
 
     /// When [`handle_deadline`](Self::handle_deadline) is to be called, unless something else happens first. `None`
-    /// while a response is awaited or the connection is closing: those are for its owner to bound.
+    /// while a response is awaited or the connection is closing: those are for its owner to bound, and so is a peer that
+    /// does not take the output.
     pub fn deadline(&self) -> Option<Time> {
         if self.pending.is_some() || self.is_deaf() {
             return None;
         }
-        let (config, timing) = (&self.config, &self.timing);
-        match (&self.receiving, timing.head_since) {
-            (Receiving::Head, None) => Some(timing.idle_since + config.idle_timeout),
-            (Receiving::Head, Some(since)) => Some(since + config.head_timeout),
-            (Receiving::Counted(_) | Receiving::Chunked(_), _) => {
-                let pause_ends = timing.body_progress + config.body_timeout;
-                if config.body_bytes_per_second_min == 0 {
-                    return Some(pause_ends);
-                }
-                let earned = Duration::from_secs(timing.body_bytes / config.body_bytes_per_second_min);
-                Some(pause_ends.min(timing.body_since + config.body_timeout + earned))
-            }
-            _ => None,
+        match self.receiving {
+            Receiving::Head => Some(self.timing.head_deadline(&self.config)),
+            Receiving::Counted(_) | Receiving::Chunked(_) => Some(self.timing.body_deadline(&self.config)),
+            Receiving::End | Receiving::Waiting | Receiving::Discarding => None,
         }
     }
 
@@ -364,14 +345,7 @@ impl Connection {
             (false, Some(length)) if length > 0 => Receiving::Counted(length),
             _ => Receiving::End,
         };
-        let now = self.timing.now;
-        self.timing = Timing {
-            head_since: None,
-            body_since: now,
-            body_progress: now,
-            body_bytes: self.unused().len() as u64,
-            ..self.timing
-        };
+        self.timing.start_body(self.input.len() - self.used);
         Ok(Found::Head(head))
     }
 
@@ -423,7 +397,7 @@ impl Connection {
             Receiving::Counted(_) | Receiving::Chunked(_) => {
                 // RFC 9110 section 10.1.1: not needed once a part of the body is there.
                 let expects_continue = std::mem::take(&mut self.request.expects_continue);
-                if expects_continue && self.timing.body_bytes == 0 && self.sending == Sending::Nothing {
+                if expects_continue && self.timing.awaits_first_of_body() && self.sending == Sending::Nothing {
                     self.output.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
                 }
                 None

@@ -59,6 +59,18 @@ fn a_drip_costs_no_more_than_a_flood() {
 }
 
 #[test]
+fn a_backlog_is_not_moved_about() {
+    let mut connection = Connection::new(Arc::new(Config::default()), Time::ZERO);
+    connection.receive(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n", Time::ZERO);
+    while connection.poll_event(|| SystemTime::UNIX_EPOCH).is_some() {}
+    let pieces = 10_000;
+    for _ in 0..pieces {
+        connection.receive(b"G", Time::ZERO);
+    }
+    assert!(connection.bytes_moved <= pieces, "{} bytes moved", connection.bytes_moved);
+}
+
+#[test]
 fn the_counter_counts() {
     let input = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n";
     assert_eq!(scanned(input, 1), 2 * input.len() as u64);

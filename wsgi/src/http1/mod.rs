@@ -52,6 +52,7 @@ mod response;
 mod scan;
 mod send;
 mod target;
+mod timing;
 
 pub use config::Config;
 pub use connection::{Closing, Connection, Event};
