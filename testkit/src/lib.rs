@@ -100,6 +100,9 @@ mod diagnosis;
 mod driver;
 mod explore;
 mod network;
+mod network_options;
+#[cfg(test)]
+mod network_tests;
 mod reactor;
 mod search;
 mod sim;
@@ -112,7 +115,7 @@ pub use choices::{Choices, Family};
 pub use client::{Client, Parting};
 pub use diagnosis::{GateInfo, TaskInfo, TaskState};
 pub use explore::{All, Report, explore, explore_all, seeds};
-pub use network::NetworkOptions;
+pub use network_options::NetworkOptions;
 pub use reactor::MockReactor;
 pub use sim::Sim;
 pub use threads::SimThreads;

@@ -11,63 +11,11 @@ use std::time::Duration;
 
 use handwound_reactor::{Address, Close, Time};
 
-use crate::choices::{Choices, Family};
+use crate::choices::Family;
 use crate::client::ClientState;
 use crate::sockets::ReactorState;
 use crate::trace::{What, end_number};
 use crate::world::World;
-
-/// How a world's network behaves. Drawn from the choices when the world is made (all calm for
-/// [`Choices::calm`]), and to be changed with [`Sim::set_network`](crate::Sim::set_network).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct NetworkOptions {
-    /// How many bytes each end of a connection made from now on holds before the writer must wait.
-    pub receive_buffer_bytes: usize,
-    /// Bytes, ends and resets are under way for a time that is drawn, up to 200 ms; otherwise they arrive at once.
-    pub latency: bool,
-    /// A read may give fewer bytes than there are.
-    pub short_reads: bool,
-    /// A write may take fewer bytes than there is room for; what clients send is cut into segments.
-    pub short_writes: bool,
-    /// A read that empties the buffer may refrain from saying so.
-    pub undrained: bool,
-    /// Calls may give `WouldBlock` though they could succeed (and the edge comes again), and edges may be
-    /// reported that bring nothing.
-    pub fickle: bool,
-}
-
-impl NetworkOptions {
-    /// Whole reads and writes, at once; buffers of 64 KiB.
-    pub fn calm() -> NetworkOptions {
-        NetworkOptions {
-            receive_buffer_bytes: 64 * 1024,
-            latency: false,
-            short_reads: false,
-            short_writes: false,
-            undrained: false,
-            fickle: false,
-        }
-    }
-
-    /// Everything at its most troublesome.
-    pub fn rough() -> NetworkOptions {
-        let calm = NetworkOptions::calm();
-        NetworkOptions { latency: true, short_reads: true, short_writes: true, undrained: true, fickle: true, ..calm }
-    }
-
-    pub(crate) fn drawn(choices: &mut Choices) -> NetworkOptions {
-        let mut on = |label| choices.draw(Family::Profile, 2, label) == 1;
-        NetworkOptions {
-            latency: on("latency"),
-            short_reads: on("short reads"),
-            short_writes: on("short writes"),
-            undrained: on("undrained"),
-            fickle: on("fickle"),
-            ..NetworkOptions::calm()
-        }
-    }
-}
 
 /// Who holds an end of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -465,44 +413,6 @@ impl World {
             // Marked, so that it is not freed twice.
             ends[0].owner = Owner::Client(u32::MAX);
             self.net.free.push(connection);
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-    use handwound_reactor::ListenOptions;
-
-    #[test]
-    fn a_connection_that_both_have_left_makes_room_for_another() {
-        for options in [NetworkOptions::calm(), NetworkOptions::rough()] {
-            let mut world = World::new(Choices::seed(1));
-            world.network = options;
-            let reactor = world.new_reactor("r");
-            let at = Address::Unix(Some("/run/r".into()));
-            let listener = world.listen(reactor, &at, &ListenOptions::default()).unwrap();
-            let arrive_all = |world: &mut World| {
-                while let Some(due) = world.net.next_due() {
-                    world.now = world.now.max(due);
-                    world.deliver_next();
-                }
-            };
-            for how in [Close::Graceful, Close::Reset, Close::Graceful, Close::Graceful] {
-                let there = world.connect(reactor, &at).unwrap();
-                arrive_all(&mut world);
-                let here = loop {
-                    if let Ok((here, _)) = world.accept(reactor, listener) {
-                        break here;
-                    }
-                };
-                world.close(reactor, there, how);
-                arrive_all(&mut world);
-                world.close(reactor, here, Close::Graceful);
-                arrive_all(&mut world);
-                assert_eq!((world.net.connections.len(), world.net.free.len()), (1, 1));
-            }
         }
     }
 }

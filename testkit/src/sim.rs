@@ -12,7 +12,7 @@ use crate::choices::{Choices, Family};
 use crate::client::Client;
 use crate::diagnosis::{self, GateInfo, TaskInfo};
 use crate::driver::Driver;
-use crate::network::NetworkOptions;
+use crate::network_options::NetworkOptions;
 use crate::reactor::MockReactor;
 use crate::search::Search;
 use crate::threads::SimThreads;

@@ -8,7 +8,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use handwound_reactor::{SharedId, Time};
 
 use crate::choices::{Choices, Family};
-use crate::network::{Network, NetworkOptions};
+use crate::network::Network;
+use crate::network_options::NetworkOptions;
 use crate::trace::{NETWORK, NEVER, Name, TEST, Trace, What};
 
 /// What runs on a task's stack.
