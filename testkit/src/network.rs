@@ -109,7 +109,7 @@ pub(crate) struct Network {
     pub(crate) listeners: Vec<Listener>,
     pub(crate) clients: Vec<ClientState>,
     pub(crate) connections: Vec<Connection>,
-    free: Vec<u32>,
+    pub(crate) free: Vec<u32>,
     deliveries: BinaryHeap<Reverse<Delivery>>,
     sequence: u64,
     serials: u32,
