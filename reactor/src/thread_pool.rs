@@ -504,10 +504,11 @@ impl Pool {
             while let Some(task) = self.next_task(&mut standby) {
                 run(slot, task, &mut worker);
             }
+            // First the news, then the interpreter's lock: giving that up can mean a change of threads.
+            worker.pay();
             if let Some(hook) = &hook {
                 hook.before_park();
             }
-            worker.pay();
             match self.wait(slot) {
                 Wait::Woken => standby = true,
                 Wait::MoreWork => {}

@@ -19,7 +19,7 @@ use handwound_reactor::{Gate, Job, Notifier, Time, Watched, Worker};
 
 use crate::application::{Application, Failure, StartError, WriteError};
 use crate::body::RequestBody;
-use crate::http1::ResponseHead;
+use crate::http1::{BadResponse, ResponseHead};
 use crate::request::Request;
 
 /// Bytes of one response that may wait between its worker and the reactor.
@@ -55,6 +55,8 @@ struct State {
     parked: bool,
     /// The application has returned.
     ended: bool,
+    /// The connection is not to be used again.
+    close: bool,
 }
 
 /// How a call ended.
@@ -71,6 +73,7 @@ pub(crate) struct Taken {
     pub(crate) head: Option<ResponseHead>,
     pub(crate) body: Vec<u8>,
     pub(crate) outcome: Option<Outcome>,
+    pub(crate) close: bool,
 }
 
 impl Exchange {
@@ -106,6 +109,7 @@ impl Exchange {
         std::mem::swap(&mut taken.body, &mut state.waiting);
         state.waiting.clear();
         taken.outcome = state.outcome.take();
+        taken.close = state.close;
         let wake = std::mem::take(&mut state.parked);
         drop(state);
         if wake {
@@ -238,11 +242,19 @@ impl Call {
     /// # Errors
     /// [`StartError`]: the status or a header breaks a rule, or it is the second call.
     pub fn start_response(&self, status: &str, headers: &[(&str, &str)]) -> Result<(), StartError> {
-        let mut head = ResponseHead::new(status)?;
-        for (name, value) in headers {
-            head.push(name.as_bytes(), value.as_bytes())?;
+        match head_of(status, headers) {
+            Ok(head) => self.start(head),
+            Err(bad) => {
+                self.close_connection();
+                Err(bad.into())
+            }
         }
-        self.start(head)
+    }
+
+    /// Closes the connection after this response, whatever the client would like: for an application that has tried
+    /// to send what no client must see. Does nothing once the head is on its way.
+    pub fn close_connection(&self) {
+        self.0.state().close = true;
     }
 
     /// [`start_response`](Call::start_response) with a head that has been made before.
@@ -377,6 +389,14 @@ impl Call {
         exchange.gate.park();
         Ok(0)
     }
+}
+
+fn head_of(status: &str, headers: &[(&str, &str)]) -> Result<ResponseHead, BadResponse> {
+    let mut head = ResponseHead::new(status)?;
+    for (name, value) in headers {
+        head.push(name.as_bytes(), value.as_bytes())?;
+    }
+    Ok(head)
 }
 
 impl std::fmt::Debug for Call {

@@ -8,6 +8,8 @@ pub mod http1;
 mod request;
 mod resource;
 mod site;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use application::{Application, Body, Chunks, Failure, StartError, WriteError, application};
 pub use exchange::{BodyReader, Call};

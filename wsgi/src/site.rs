@@ -286,6 +286,10 @@ impl HttpProtocol {
         }
         let exchange = exchange.clone();
         exchange.take(&mut self.taken);
+        if self.taken.close {
+            // As if the server were stopping, for this connection alone.
+            self.connection().begin_shutdown();
+        }
         self.send_taken(&exchange, transport);
         if let Some(outcome) = self.taken.outcome.take() {
             self.end_response(&exchange, outcome, transport);

@@ -2,8 +2,6 @@
 //! Numbers in names are those of the behaviour that the container promises; see ARCHITECTURE.md.
 #![allow(clippy::unwrap_used)]
 
-mod support;
-
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,8 +10,10 @@ use std::time::Duration;
 
 use handwound_reactor::{JobRefused, Stopped, ThreadPool, Threads};
 use handwound_testkit::{All, Choices, Sim, explore_all};
+use handwound_wsgi::testing::{HttpClient, Server};
 use handwound_wsgi::{Call, Chunks, Failure, SiteConfig, WriteError};
-use support::{GET, Server, body};
+
+const GET: &str = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
 
 fn hello(call: &Call) -> Result<&'static str, Failure> {
     call.start_response("200 OK", &[("Content-Type", "text/plain")])?;
@@ -25,7 +25,7 @@ fn hello(call: &Call) -> Result<&'static str, Failure> {
 #[test]
 fn spec_29_one_job_one_entry_one_turn() {
     let sim = Sim::new(Choices::calm());
-    let server = Server::new(&sim, 1, hello);
+    let server = Server::prepare(&sim, 1, hello, SiteConfig::default());
     sim.run_task("worker-1");
     let client = server.connect(&sim);
     client.send(GET);
@@ -43,11 +43,11 @@ fn spec_29_one_job_one_entry_one_turn() {
     server.event_loop.turn_without_waiting().unwrap();
     sim.settle_now();
     assert_eq!(server.event_loop.remote().len(), 0);
-    assert_eq!(body(&client.received_text()), "Hello, world!");
+    assert_eq!(client.response().body(), b"Hello, world!");
 }
 
 /// Two requests are there at once; from here on reactor and workers run in every order.
-fn two_requests(sim: &Sim, server: Server) -> (Server, [handwound_testkit::Client; 2]) {
+fn two_requests(sim: &Sim, server: Server) -> (Server, [HttpClient; 2]) {
     sim.run_task("worker-1");
     sim.run_task("worker-2");
     let clients = [server.connect(sim), server.connect(sim)];
@@ -62,10 +62,10 @@ fn two_requests(sim: &Sim, server: Server) -> (Server, [handwound_testkit::Clien
 #[test]
 fn spec_29_two_requests_in_every_order_of_reactor_and_workers() {
     explore_all(All::default(), |sim| {
-        let (server, clients) = two_requests(sim, Server::new(sim, 2, hello));
+        let (server, clients) = two_requests(sim, Server::prepare(sim, 2, hello, SiteConfig::default()));
         sim.advance(Duration::from_millis(10));
         for client in &clients {
-            assert_eq!(body(&client.received_text()), "Hello, world!");
+            assert_eq!(client.response().body(), b"Hello, world!");
         }
         assert_eq!(server.pool.counts().queued, 0);
     });
@@ -176,7 +176,7 @@ fn tight() -> SiteConfig {
 fn spec_32_a_stop_ends_writers_and_the_pool_within_its_bound() {
     let sim = Sim::new(Choices::seed(3));
     let outcomes = Arc::new(Mutex::new(Vec::new()));
-    let server = Server::of_the_loop(&sim, 2, endless(outcomes.clone()), tight());
+    let server = Server::prepare(&sim, 2, endless(outcomes.clone()), tight());
     let client = server.connect(&sim);
     client.window(10);
     client.send(GET);
@@ -203,7 +203,7 @@ fn spec_32_a_stop_ends_writers_and_the_pool_within_its_bound() {
 fn spec_32_a_stop_with_two_writers_in_every_order() {
     explore_all(All::default(), |sim| {
         let outcomes = Arc::new(Mutex::new(Vec::new()));
-        let server = Server::of_the_loop(sim, 2, hello_in_two_writes(outcomes.clone()), tight());
+        let server = Server::prepare(sim, 2, hello_in_two_writes(outcomes.clone()), tight());
         let (server, _clients) = two_requests(sim, server);
         server.event_loop.call_from_thread(|reactor| reactor.stop_within(Duration::ZERO).unwrap()).unwrap();
         sim.advance(Duration::from_secs(5));
@@ -243,7 +243,7 @@ fn spec_25_a_slow_reader_slows_the_producer() {
     };
     let mut config = SiteConfig::default();
     config.response_bytes_max = 50_000;
-    let server = Server::with_config(&sim, 1, application, config);
+    let server = Server::prepare(&sim, 1, application, config);
     server.run(&sim);
     let client = server.connect(&sim);
     client.window(0);
@@ -264,7 +264,7 @@ fn spec_25_a_slow_reader_slows_the_producer() {
 fn spec_24_a_writer_learns_of_the_disconnect_in_every_order() {
     explore_all(All::default(), |sim| {
         let outcomes = Arc::new(Mutex::new(Vec::new()));
-        let server = Server::with_config(sim, 1, hello_in_two_writes(outcomes.clone()), tight());
+        let server = Server::prepare(sim, 1, hello_in_two_writes(outcomes.clone()), tight());
         sim.run_task("worker-1");
         let client = server.connect(sim);
         server.run(sim);

@@ -1,0 +1,187 @@
+//! Whole servers in a simulation, and clients that speak HTTP (feature `testing`).
+//!
+//! ```
+//! use handwound_testkit::{explore, seeds};
+//! use handwound_wsgi::{Call, testing::serve};
+//!
+//! explore(seeds(20), |sim| {
+//!     let server = serve(sim, 2, |call: &Call| {
+//!         call.start_response("200 OK", &[])?;
+//!         Ok(call.request().path_info().to_vec())
+//!     });
+//!     let (a, b) = (server.get(sim, "/a"), server.get(sim, "/b"));
+//!     sim.settle();
+//!     assert_eq!((a.response().body().as_slice(), b.response().body().as_slice()), (&b"/a"[..], &b"/b"[..]));
+//! });
+//! ```
+
+use std::net::SocketAddr;
+use std::ops::Deref;
+
+use handwound_reactor::{Address, EventLoop, ListenOptions, ThreadPool};
+use handwound_testkit::{Client, Sim};
+
+use crate::{Application, Site, SiteConfig, WsgiResource};
+
+/// A server in a simulation.
+pub struct Server {
+    /// Its loop. Once it runs as a thread of the simulation, speak to it through
+    /// [`call_from_thread`](EventLoop::call_from_thread).
+    pub event_loop: EventLoop,
+    /// The pool its application runs on, started.
+    pub pool: ThreadPool,
+    /// Where it listens.
+    pub address: Address,
+}
+
+/// Serves `application` at the root of a server in `sim`, on the loop's own pool of this many workers. The loop runs as
+/// the thread `reactor`.
+///
+/// # Panics
+/// If the simulation has no threads left to give.
+pub fn serve(sim: &Sim, workers: usize, application: impl Application) -> Server {
+    let server = Server::prepare(sim, workers, application, SiteConfig::default());
+    server.run(sim);
+    server
+}
+
+impl Server {
+    /// As [`serve`], but the loop does not run yet: the test takes its turns, or calls [`run`](Server::run).
+    ///
+    /// # Panics
+    /// If the simulation has no threads left to give.
+    pub fn prepare(sim: &Sim, workers: usize, application: impl Application, config: SiteConfig) -> Server {
+        let event_loop = EventLoop::new(sim.reactor("server"), sim.threads());
+        event_loop.suggest_thread_pool(workers..=workers);
+        let pool = event_loop.thread_pool();
+        pool.start().expect("a simulation refuses a thread only where a test has asked for that");
+        let resource = WsgiResource::new(&event_loop, pool.clone(), application);
+        let address = Address::Tcp(SocketAddr::from(([127, 0, 0, 1], 80)));
+        Site::with_config(resource, config)
+            .listen(&event_loop, &address, &ListenOptions::default())
+            .expect("port 80 of this simulated host is free");
+        Server { event_loop, pool, address }
+    }
+
+    /// Runs the loop as the thread `reactor` of the simulation, until it is stopped.
+    pub fn run(&self, sim: &Sim) {
+        let event_loop = self.event_loop.clone();
+        sim.spawn("reactor", move || {
+            event_loop.run().expect("a simulated reactor does not break");
+        });
+    }
+
+    /// A client that has sent nothing yet.
+    pub fn connect(&self, sim: &Sim) -> HttpClient {
+        HttpClient { client: sim.connect(&self.address) }
+    }
+
+    /// A client that has asked for `path`.
+    pub fn get(&self, sim: &Sim, path: &str) -> HttpClient {
+        let client = self.connect(sim);
+        client.send(format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n"));
+        client
+    }
+}
+
+/// A scripted client that understands responses. All that a [`Client`] can do, it can.
+#[derive(Debug)]
+pub struct HttpClient {
+    client: Client,
+}
+
+impl Deref for HttpClient {
+    type Target = Client;
+
+    fn deref(&self) -> &Client {
+        &self.client
+    }
+}
+
+impl HttpClient {
+    /// The only response so far, which is complete.
+    ///
+    /// # Panics
+    /// If there is none or more than one, or what came breaks the rules of HTTP; the message shows all that came.
+    #[track_caller]
+    pub fn response(&self) -> http::Response<Vec<u8>> {
+        let mut responses = self.responses();
+        assert!(
+            responses.len() == 1,
+            "{} responses where one was expected:\n{}",
+            responses.len(),
+            self.received_text()
+        );
+        responses.remove(0)
+    }
+
+    /// All final responses so far, each complete. Those to HEAD requests are not understood: their length says nothing.
+    ///
+    /// # Panics
+    /// If what came breaks the rules of HTTP, or a response is not complete; the message shows all that came.
+    #[track_caller]
+    pub fn responses(&self) -> Vec<http::Response<Vec<u8>>> {
+        let received = self.received();
+        let mut rest = received.as_slice();
+        let mut responses = Vec::new();
+        while !rest.is_empty() {
+            match parse(rest, self.is_closed()) {
+                Ok((response, after)) => {
+                    if !response.status().is_informational() {
+                        responses.push(response);
+                    }
+                    rest = after;
+                }
+                Err(problem) => panic!("{problem} in what came:\n{}", self.received_text()),
+            }
+        }
+        responses
+    }
+}
+
+type Parsed<'a> = (http::Response<Vec<u8>>, &'a [u8]);
+
+fn parse(bytes: &[u8], closed: bool) -> Result<Parsed<'_>, String> {
+    let mut fields = [httparse::EMPTY_HEADER; 100];
+    let mut head = httparse::Response::new(&mut fields);
+    let httparse::Status::Complete(length) = head.parse(bytes).map_err(|error| error.to_string())? else {
+        return Err("an unfinished head".to_owned());
+    };
+    let mut response = http::Response::builder().status(head.code.unwrap_or_default());
+    for field in head.headers.iter() {
+        response = response.header(field.name, field.value);
+    }
+    let field = |name: &str| head.headers.iter().find(|field| field.name.eq_ignore_ascii_case(name));
+    let rest = &bytes[length..];
+    let bodiless = matches!(head.code, Some(100..=199 | 204 | 304));
+    let (body, after) = if bodiless {
+        (Vec::new(), rest)
+    } else if field("Transfer-Encoding").is_some() {
+        chunks(rest)?
+    } else if let Some(field) = field("Content-Length") {
+        let length = std::str::from_utf8(field.value).ok().and_then(|text| text.parse::<usize>().ok());
+        let length = length.ok_or("a broken Content-Length")?;
+        let body = rest.get(..length).ok_or("an unfinished body")?;
+        (body.to_vec(), &rest[length..])
+    } else if closed {
+        (rest.to_vec(), &rest[rest.len()..])
+    } else {
+        return Err("a body of unknown length that has not ended".to_owned());
+    };
+    Ok((response.body(body).map_err(|error| error.to_string())?, after))
+}
+
+fn chunks(mut rest: &[u8]) -> Result<(Vec<u8>, &[u8]), String> {
+    let mut body = Vec::new();
+    loop {
+        let end = memchr::memmem::find(rest, b"\r\n").ok_or("an unfinished chunk")?;
+        let size = std::str::from_utf8(&rest[..end]).ok().and_then(|text| usize::from_str_radix(text, 16).ok());
+        let size = size.ok_or("a broken chunk size")?;
+        let chunk = rest.get(end + 2..end + 2 + size).ok_or("an unfinished chunk")?;
+        body.extend_from_slice(chunk);
+        rest = rest[end + 2 + size..].strip_prefix(b"\r\n").ok_or("a chunk without its end")?;
+        if size == 0 {
+            return Ok((body, rest));
+        }
+    }
+}
