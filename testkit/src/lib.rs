@@ -95,6 +95,7 @@
 
 mod choices;
 mod client;
+pub mod contract;
 mod coroutine;
 mod diagnosis;
 mod driver;
