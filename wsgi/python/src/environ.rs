@@ -1,5 +1,6 @@
 //! The environ of a request (PEP 3333, "environ Variables"), from a template and what was remembered of earlier ones.
 
+use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 
 use handwound_wsgi::Call;
@@ -13,6 +14,25 @@ use crate::file_wrapper::FileWrapper;
 use crate::input::Input;
 use crate::names::{Entry, Names};
 use crate::raw;
+
+/// What every environ has, set from the request.
+const KEYS: [&str; 15] = [
+    "CONTENT_TYPE",
+    "CONTENT_LENGTH",
+    "REQUEST_METHOD",
+    "SCRIPT_NAME",
+    "PATH_INFO",
+    "QUERY_STRING",
+    "RAW_URI",
+    "REQUEST_URI",
+    "SERVER_NAME",
+    "SERVER_PORT",
+    "SERVER_PROTOCOL",
+    "REMOTE_ADDR",
+    "REMOTE_PORT",
+    "wsgi.url_scheme",
+    "wsgi.input",
+];
 
 /// Makes environs. One serves all workers of an application.
 pub struct Environs {
@@ -35,6 +55,8 @@ struct Memory {
     server_port: Entry,
     protocol: Entry,
     remote_addr: Entry,
+    /// Whose text `remote_addr` has; no address at all on a UNIX socket.
+    remote_ip: Option<Option<IpAddr>>,
     remote_port: Entry,
     scheme: Entry,
     names: Names,
@@ -51,8 +73,9 @@ impl Environs {
         template.set_item("wsgi.errors", Bound::new(py, Errors)?)?;
         template.set_item("wsgi.file_wrapper", py.get_type::<FileWrapper>())?;
         template.set_item("wsgi.input_terminated", true)?;
-        // Always there, also without a body.
-        for key in ["CONTENT_TYPE", "CONTENT_LENGTH"] {
+        // CONTENT_TYPE and CONTENT_LENGTH are there also without a body. The others only hold their places: the copies
+        // are then large enough for all that each request adds.
+        for key in KEYS {
             template.set_item(PyString::intern(py, key), PyString::intern(py, ""))?;
         }
         let entry = |key| Entry::new(py, key);
@@ -71,6 +94,7 @@ impl Environs {
                 server_port: entry("SERVER_PORT"),
                 protocol: entry("SERVER_PROTOCOL"),
                 remote_addr: entry("REMOTE_ADDR"),
+                remote_ip: None,
                 remote_port: entry("REMOTE_PORT"),
                 scheme: entry("wsgi.url_scheme"),
                 names: Names::new(py),
@@ -105,7 +129,13 @@ impl Environs {
         memory.protocol.set(environ, request.protocol().as_bytes())?;
         memory.scheme.set(environ, request.url_scheme().as_bytes())?;
         memory.server_name.set(environ, request.server_name().as_bytes())?;
-        memory.remote_addr.set(environ, request.remote_addr().as_bytes())?;
+        let remote_ip = request.peer().tcp().map(|peer| peer.ip());
+        if memory.remote_ip == Some(remote_ip) {
+            memory.remote_addr.repeat(environ)?;
+        } else {
+            memory.remote_addr.set(environ, request.remote_addr().as_bytes())?;
+            memory.remote_ip = Some(remote_ip);
+        }
         let mut digits = itoa::Buffer::new();
         memory.server_port.set(environ, digits.format(request.server_port()).as_bytes())?;
         let remote_port = request.remote_port().map_or("", |port| digits.format(port));

@@ -47,6 +47,11 @@ impl Entry {
         raw::set(environ, &self.key, &text)
     }
 
+    /// Sets the entry in `environ` to the value it had last.
+    pub fn repeat(&self, environ: &Bound<'_, PyDict>) -> PyResult<()> {
+        raw::set(environ, &self.key, self.text.bind(environ.py()))
+    }
+
     /// `value` as a string: the last one again, if it is the same.
     fn text<'py>(&mut self, py: Python<'py>, value: &[u8]) -> PyResult<Bound<'py, PyString>> {
         if self.value == value {
@@ -119,9 +124,10 @@ fn fate(name: &[u8]) -> Fate {
     let is = |other: &str| name.eq_ignore_ascii_case(other.as_bytes());
     if is("content-type") {
         Fate::ContentType
-    } else if is("content-length") || is("proxy") || name.contains(&b'_') {
-        // CONTENT_LENGTH comes from the body itself. HTTP_PROXY would pass for the variable that HTTP clients obey
-        // (httpoxy). `X_User` would pass for `X-User`.
+    } else if is("content-length") || is("transfer-encoding") || is("proxy") || name.contains(&b'_') {
+        // CONTENT_LENGTH comes from the body itself, which has been decoded: frameworks that see a transfer coding
+        // decode it again. HTTP_PROXY would pass for the variable that HTTP clients obey (httpoxy). `X_User` would
+        // pass for `X-User`.
         Fate::Dropped
     } else if is("cookie") {
         Fate::Kept { separator: "; " }
@@ -178,6 +184,7 @@ mod tests {
     #[test]
     fn content_fields_have_keys_of_their_own() {
         check(&[("Content-Type", b"text/plain"), ("Content-Length", b"5")], "{'CONTENT_TYPE': 'text/plain'}");
+        check(&[("Transfer-Encoding", b"chunked")], "{}");
     }
 
     #[test]
