@@ -16,3 +16,8 @@ pub use exchange::{BodyReader, Call};
 pub use request::Request;
 pub use resource::{Branch, Rendered, Resource, Response, WsgiResource};
 pub use site::{Site, SiteConfig};
+
+/// The README's listings compile and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

@@ -62,7 +62,13 @@ impl Site {
     }
 
     /// A site with these bounds.
+    ///
+    /// # Panics
+    /// If the bounds contradict themselves; see [`http1::Config::check`].
     pub fn with_config(root: impl Resource + 'static, config: SiteConfig) -> Site {
+        if let Err(problem) = config.http.check() {
+            panic!("this configuration cannot be served: {problem}");
+        }
         Site(Rc::new(Shared { root: Rc::new(root), http: Arc::new(config.http.clone()), config }))
     }
 
@@ -175,8 +181,7 @@ impl HttpProtocol {
             match connection.poll_event(|| wall_clock(transport)) {
                 None => break,
                 Some(Event::Head(head)) => {
-                    let body = self.spare_body();
-                    self.stage = Stage::Receiving { head, body };
+                    self.stage = Stage::Receiving { head, body: RequestBody::default() };
                 }
                 Some(Event::Body(piece)) => {
                     let Stage::Receiving { body, .. } = &mut self.stage else { continue };
@@ -193,10 +198,6 @@ impl HttpProtocol {
             }
         }
         self.settle(transport);
-    }
-
-    fn spare_body(&mut self) -> RequestBody {
-        RequestBody::default()
     }
 
     /// A request is complete: finds who answers it.
@@ -222,7 +223,8 @@ impl HttpProtocol {
         if let Some(exchange) = spare.as_mut().and_then(Arc::get_mut) {
             let last = exchange.reuse();
             let mut request = std::mem::replace(last, Request::empty());
-            request.head = head;
+            let last_head = std::mem::replace(&mut request.head, head);
+            self.connection().recycle(last_head);
             return (spare, request);
         }
         (None, Request::new(head, transport.peer().clone(), transport.local().clone()))

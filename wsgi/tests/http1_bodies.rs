@@ -19,7 +19,6 @@ const LIMITS: Config = Config {
     head_timeout: std::time::Duration::from_secs(15),
     body_timeout: std::time::Duration::from_secs(20),
     body_bytes_per_second_min: 500,
-    linger_timeout: std::time::Duration::from_secs(2),
     server: None,
     requests_per_connection_max: None,
     keep_underscore_headers: false,

@@ -30,9 +30,6 @@ pub struct Config {
     /// What a body must arrive at on average once its grace is over; 408 for less. A sender of one byte now and then
     /// is thus cut after about `body_timeout`. 500; 0 leaves only the bound on pauses.
     pub body_bytes_per_second_min: u64,
-    /// How long the owner of the connection should read and discard after a `Closing` that lingers. 2 s.
-    /// It is not acted upon here.
-    pub linger_timeout: Duration,
     /// The `Server` field; `None` sends none. `handwound/0.1`. See [`Config::check`].
     pub server: Option<String>,
     /// After this many requests the connection is closed; `None`, the default, for no such limit.
@@ -56,7 +53,6 @@ impl Default for Config {
             head_timeout: Duration::from_secs(15),
             body_timeout: Duration::from_secs(20),
             body_bytes_per_second_min: 500,
-            linger_timeout: Duration::from_secs(2),
             server: Some("handwound/0.1".to_owned()),
             requests_per_connection_max: None,
             keep_underscore_headers: false,
