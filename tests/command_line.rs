@@ -216,8 +216,35 @@ fn an_exception_in_the_module_shows_its_own_traceback() {
     assert_eq!(broken.status.code(), Some(1));
     assert_eq!(broken.err[0], "Traceback (most recent call last):");
     assert_eq!(broken.err.last().unwrap(), "ModuleNotFoundError: No module named 'not_installed_here'");
+    assert!(broken.err[1].ends_with("broken.py\", line 1, in <module>"), "{broken:?}");
     let bad = said(folder.path(), &["web", "--wsgi", "bad.application"]);
+    assert!(bad.err[0].trim_start().starts_with("File ") && bad.err[0].contains("bad.py"), "{bad:?}");
     assert!(bad.err.last().unwrap().starts_with("SyntaxError"), "{bad:?}");
+}
+
+#[test]
+fn the_active_virtual_environment_is_the_applications() {
+    // Ends by itself, as soon as it has said who it is.
+    const WHO: &str = "import sys, only_here; sys.exit(f'{only_here.text} {sys.prefix} {sys.argv}')\n";
+    let folder = folder(&[("who.py", WHO)]);
+    let venv = fs::canonicalize(folder.path()).unwrap().join("venv");
+    let python = fs::canonicalize(env!("HANDWOUND_BUILT_WITH")).unwrap();
+    let packages = venv.join(format!("lib/python{}/site-packages", env!("HANDWOUND_ABI")));
+    fs::create_dir_all(venv.join("bin")).unwrap();
+    fs::create_dir_all(&packages).unwrap();
+    std::os::unix::fs::symlink(&python, venv.join("bin/python3")).unwrap();
+    fs::write(venv.join("pyvenv.cfg"), format!("home = {}\n", python.parent().unwrap().display())).unwrap();
+    fs::write(packages.join("only_here.py"), "text = 'found'\n").unwrap();
+    let expected = format!("SystemExit: found {} ['handwound']", venv.display());
+    let asked = said(folder.path(), &["web", "--wsgi", "who.application", "--python", "venv"]);
+    assert_eq!(asked.err.last(), Some(&expected), "{asked:?}");
+    let active = handwound()
+        .args(["web", "--wsgi", "who.application"])
+        .env("VIRTUAL_ENV", &venv)
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    assert!(String::from_utf8(active.stderr).unwrap().ends_with(&format!("{expected}\n")));
 }
 
 #[test]

@@ -102,6 +102,8 @@ fn trim(py: Python<'_>, error: &PyErr) {
     while let Some(entry) = traceback.take_if(|entry| is_machinery(entry).unwrap_or(false)) {
         traceback = entry.getattr("tb_next").ok().filter(|next| !next.is_none());
     }
+    // Before 3.12 the error carries its traceback beside the exception too; both are shown by someone.
+    let _ = error.value(py).setattr("__traceback__", &traceback);
     error.set_traceback(py, traceback.and_then(|entry| entry.cast_into().ok()));
 }
 
