@@ -51,7 +51,7 @@ pub(crate) struct End {
     pub(crate) room_max: usize,
     /// When the last thing on the way here arrives: nothing overtakes it.
     last_due: Time,
-    things_under_way: u32,
+    pub(crate) things_under_way: u32,
     /// The peer's stream has ended, after what is in the inbox.
     pub(crate) ended: bool,
     /// Told once to the next call that asks.

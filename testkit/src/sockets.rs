@@ -237,8 +237,11 @@ impl World {
     pub(crate) fn shutdown_write(&mut self, reactor: u32, sock: Sock) -> io::Result<()> {
         let (connection, side) = self.stream(reactor, sock)?;
         self.touch_connection(connection);
+        let peer_knows = self.end_of(connection, 1 - side).things_under_way == 0;
         let end = self.end_of(connection, side);
-        if end.dead || end.link != Link::Up {
+        // Once both streams have ended, and both sides know, there is no connection left to end.
+        let over = end.shut && end.ended && peer_knows;
+        if end.dead || end.link != Link::Up || over {
             return Err(ErrorKind::NotConnected.into());
         }
         let number = self.number(connection, side);
