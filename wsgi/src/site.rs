@@ -343,7 +343,7 @@ impl HttpProtocol {
 
     fn end_failed(&mut self, exchange: &Exchange, failure: Failure, transport: &mut Transport) {
         if let Failure::Application(text) = &failure {
-            tracing::error!(request = %exchange.request, "{text}");
+            tracing::error!("{}: the application failed\n{text}", exchange.request);
         }
         if exchange.head_is_out() {
             self.connection().fail();

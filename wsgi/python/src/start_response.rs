@@ -42,13 +42,13 @@ impl StartResponse {
         exc_info: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Write> {
         let outcome = match exc_info {
-            None => self.call.start(self.head(status, headers)?),
+            None => self.call.start(self.checked_head(status, headers)?),
             Some(exc_info) => {
                 let exc_info = checked_exc_info(exc_info)?;
                 if self.call.head_sent() {
                     return Err(raised(&exc_info)?);
                 }
-                match self.call.restart(self.head(status, headers)?) {
+                match self.call.restart(self.checked_head(status, headers)?) {
                     Err(StartError::HeadSent) => return Err(raised(&exc_info)?),
                     outcome => outcome,
                 }
@@ -62,6 +62,15 @@ impl StartResponse {
 }
 
 impl StartResponse {
+    /// A head that no client may see closes the connection: nothing behind the 500 can be taken for what it held.
+    fn checked_head(&self, status: &Bound<'_, PyAny>, headers: &Bound<'_, PyAny>) -> PyResult<ResponseHead> {
+        self.head(status, headers).inspect_err(|error| {
+            if error.is_instance_of::<PyValueError>(status.py()) {
+                self.call.close_connection();
+            }
+        })
+    }
+
     fn head(&self, status: &Bound<'_, PyAny>, headers: &Bound<'_, PyAny>) -> PyResult<ResponseHead> {
         let status = status.cast::<PyString>().map_err(|_| wrong("status must be str", status))?;
         let status = raw::latin1_bytes(status).ok_or_else(|| not_latin1("status", status))?;
