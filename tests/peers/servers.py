@@ -32,8 +32,9 @@ PEERS = [
     ("freastal", "freastal", "{python} serve.py freastal {port} {threads}"),
     ("waitress", "waitress", "{python} -m waitress --listen 127.0.0.1:{port} --threads {threads} apps:app"),
     ("cheroot", "cheroot", "{python} serve.py cheroot {port} {threads}"),
-    # As its users start it, with its pool of 5 to 20 threads; and with as many threads as the others.
-    ("twistd", "twisted", "{bin}/twistd -n --pidfile= -l /dev/null web --wsgi=apps.app"
+    # As its users start it, with its pool of 5 to 20 threads; and with as many threads as the others. It logs to its
+    # standard output: a log file it would rotate, and a device that stood in for one it would rename.
+    ("twistd", "twisted", "{bin}/twistd -n --pidfile= -l - web --wsgi=apps.app"
      " --listen tcp:{port}:interface=127.0.0.1"),
     ("twisted", "twisted", "{python} serve.py twisted {port} {threads}"),
 ]
