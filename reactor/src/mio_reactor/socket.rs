@@ -177,9 +177,9 @@ impl Socket {
             return self.while_connecting(|socket| socket.write(from));
         }
         match &self.kind {
-            Kind::TcpStream(stream) => retry(|| (&*stream).write_vectored(from)),
+            Kind::TcpStream(stream) => retry(|| write_slices(stream, from)),
             #[cfg(unix)]
-            Kind::UnixStream(stream) => retry(|| (&*stream).write_vectored(from)),
+            Kind::UnixStream(stream) => retry(|| write_slices(stream, from)),
             _ => Err(not_a_stream()),
         }
     }
@@ -256,6 +256,14 @@ fn retry<V>(mut call: impl FnMut() -> io::Result<V>) -> io::Result<V> {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             result => return result,
         }
+    }
+}
+
+/// One slice, the usual case, goes the shorter way through the kernel.
+fn write_slices(mut stream: impl Write, from: &[IoSlice<'_>]) -> io::Result<usize> {
+    match from {
+        [only] => stream.write(only),
+        several => stream.write_vectored(several),
     }
 }
 
