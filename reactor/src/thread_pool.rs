@@ -154,6 +154,8 @@ struct Roster {
     max: usize,
     workers_ever: usize,
     workers: Vec<Arc<Slot>>,
+    /// How many of them have decided to end, and count for nothing but the pool's own end.
+    leaving: usize,
     /// Workers that wait, the latest last: it is woken first, its stack is warm.
     idle: Vec<Arc<Slot>>,
     on_stopped: Vec<Box<dyn FnOnce() + Send>>,
@@ -212,6 +214,7 @@ impl ThreadPool {
                 max,
                 workers_ever: 0,
                 workers: Vec::new(),
+                leaving: 0,
                 idle: Vec::new(),
                 on_stopped: Vec::new(),
             }),
@@ -308,8 +311,8 @@ impl ThreadPool {
             let mut roster = self.0.roster();
             (roster.min, roster.max) = (min, max);
             let running = roster.phase == Phase::Running;
-            let missing = if running { min.saturating_sub(roster.workers.len()) } else { 0 };
-            let surplus = roster.workers.len() > max;
+            let missing = if running { min.saturating_sub(roster.staying()) } else { 0 };
+            let surplus = roster.staying() > max;
             (missing, if surplus { std::mem::take(&mut roster.idle) } else { Vec::new() })
         };
         for worker in idle {
@@ -455,22 +458,32 @@ impl Pool {
         }
         self.watched_roster.visit();
         let mut roster = self.roster();
-        if roster.phase == Phase::New {
-            drop(roster);
-            self.standby.store(false, Ordering::SeqCst);
-        } else if let Some(worker) = roster.idle.pop() {
+        if let Some(worker) = roster.idle.pop() {
             drop(roster);
             worker.gate.unpark();
-        } else if roster.workers.len() < roster.max {
+        } else if roster.phase != Phase::New && roster.staying() < roster.max {
             drop(roster);
             if let Err(error) = self.clone().start_worker() {
-                self.standby.store(false, Ordering::SeqCst);
                 tracing::warn!(%error, "cannot start another worker thread; work waits for those there are");
+                self.do_without_standby();
                 self.give_up_if_stopped();
             }
         } else {
-            drop(roster);
+            // Nobody will come. Said under the lock: a worker that is about to wait looks at the queue under it too,
+            // so a job that relied on this standby is seen there, and a later one calls for itself.
             self.standby.store(false, Ordering::SeqCst);
+        }
+    }
+
+    /// The standby could not be started. Workers may have begun to wait since it was called, and jobs come that
+    /// relied on it.
+    fn do_without_standby(&self) {
+        let mut roster = self.roster();
+        self.standby.store(false, Ordering::SeqCst);
+        let idle = if self.queue.is_empty() { None } else { roster.idle.pop() };
+        drop(roster);
+        if let Some(worker) = idle {
+            worker.gate.unpark();
         }
     }
 
@@ -519,7 +532,11 @@ impl Pool {
             hook.stopped();
         }
         self.watched_roster.visit();
-        self.roster().forget(slot);
+        {
+            let mut roster = self.roster();
+            roster.forget(slot);
+            roster.leaving -= 1;
+        }
         self.report_if_stopped();
     }
 
@@ -551,11 +568,12 @@ impl Pool {
             if !self.queue.is_empty() {
                 return Wait::MoreWork;
             }
-            if roster.phase == Phase::Stopped || roster.workers.len() > roster.max {
+            if roster.phase == Phase::Stopped || roster.staying() > roster.max {
+                roster.leaving += 1;
                 return Wait::End;
             }
             roster.idle.push(slot.clone());
-            (roster.workers.len() > roster.min).then(|| self.threads.now() + self.idle_max)
+            (roster.staying() > roster.min).then(|| self.threads.now() + self.idle_max)
         };
         loop {
             let unparked = match retire_at {
@@ -573,7 +591,11 @@ impl Pool {
             // Still on the list: the token was an old one, or the time has come.
             if unparked == Unparked::ByTime {
                 roster.idle.remove(place);
-                return if roster.workers.len() > roster.min { Wait::End } else { Wait::MoreWork };
+                if roster.staying() <= roster.min {
+                    return Wait::MoreWork;
+                }
+                roster.leaving += 1;
+                return Wait::End;
             }
         }
     }
@@ -605,6 +627,11 @@ impl Pool {
 }
 
 impl Roster {
+    /// Workers there are and will be.
+    fn staying(&self) -> usize {
+        self.workers.len() - self.leaving
+    }
+
     fn forget(&mut self, slot: &Arc<Slot>) {
         self.workers.retain(|worker| !Arc::ptr_eq(worker, slot));
     }
