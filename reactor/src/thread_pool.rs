@@ -176,7 +176,10 @@ enum Running {
 
 impl Slot {
     fn set(&self, running: Running) {
-        *self.running.lock().expect("nothing panics under a slot's lock") = running;
+        let before =
+            std::mem::replace(&mut *self.running.lock().expect("nothing panics under a slot's lock"), running);
+        // Perhaps the job's last handle: what that drops is not ours, and may look at the pool.
+        drop(before);
     }
 
     fn busy(&self) -> Option<Busy> {
@@ -346,16 +349,17 @@ impl ThreadPool {
     /// Takes no work from here on; workers finish what is queued, then end. `on_stopped` runs on the last of them,
     /// or here if there are none. Work queued in a pool that was never started is dropped. Never blocks.
     pub fn begin_stop(&self, on_stopped: impl FnOnce() + Send + 'static) {
-        let idle = {
+        let (idle, never_started) = {
             self.0.watched_roster.visit();
             let mut roster = self.0.roster();
             roster.on_stopped.push(Box::new(on_stopped));
-            if roster.phase == Phase::New {
-                while self.0.queue.pop().is_some() {}
-            }
+            let never_started = roster.phase == Phase::New;
             roster.phase = Phase::Stopped;
-            std::mem::take(&mut roster.idle)
+            (std::mem::take(&mut roster.idle), never_started)
         };
+        if never_started {
+            while self.0.queue.pop().is_some() {}
+        }
         for worker in idle {
             worker.gate.unpark();
         }

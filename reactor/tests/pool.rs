@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use handwound_reactor::{PoolConfig, ThreadPool, Threads, WorkerHook};
+use handwound_reactor::{Job, PoolConfig, ThreadPool, Threads, Worker, WorkerHook};
 use handwound_testkit::{All, Choices, Sim, explore_all};
 
 const IDLE: Duration = Duration::from_secs(1);
@@ -72,4 +72,34 @@ fn a_smaller_maximum_leaves_as_many() {
     sim.advance(IDLE / 2);
     sim.advance(10 * IDLE);
     assert_eq!(pool.counts().threads, 1, "two at first, of which one has nothing to do for long");
+}
+
+/// Looks at its pool when it is dropped.
+struct Curious(ThreadPool);
+
+impl Job for Curious {
+    fn run(self: Arc<Self>, _worker: &mut Worker<'_>) {}
+
+    fn describe(&self) -> String {
+        "curious".to_owned()
+    }
+}
+
+impl Drop for Curious {
+    fn drop(&mut self) {
+        let _ = (self.0.busy(), self.0.counts());
+    }
+}
+
+#[test]
+fn jobs_are_dropped_under_no_lock() {
+    let sim = Sim::new(Choices::seed(1));
+    let started = pool(&sim, 1, 1);
+    started.queue_job(Arc::new(Curious(started.clone()))).unwrap();
+    started.wake_for_backlog();
+    let never_started = ThreadPool::new(sim.threads(), 1..=1);
+    never_started.queue_job(Arc::new(Curious(never_started.clone()))).unwrap();
+    never_started.begin_stop(|| {});
+    sim.settle();
+    assert_eq!(started.counts().busy, 0);
 }
