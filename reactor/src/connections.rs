@@ -25,7 +25,8 @@ pub(crate) struct Table {
     ready: RefCell<VecDeque<Sock>>,
     dirty: RefCell<Vec<ConnectionId>>,
     connections: Cell<usize>,
-    listeners: Cell<usize>,
+    /// All of them, those in the hands of the loop included.
+    listeners: RefCell<Vec<Sock>>,
     scratch: RefCell<Vec<u8>>,
 }
 
@@ -33,7 +34,11 @@ enum Entry {
     Listener(Box<Listener>),
     Connection(Box<Connection>),
     /// In the hands of the loop, which puts it back.
-    Out(u32),
+    Out {
+        generation: u32,
+        /// A stop has begun meanwhile: the connection is to be told.
+        stopping: bool,
+    },
 }
 
 impl Entry {
@@ -41,7 +46,7 @@ impl Entry {
         match self {
             Entry::Listener(listener) => listener.sock.generation,
             Entry::Connection(connection) => connection.sock.generation,
-            Entry::Out(generation) => *generation,
+            Entry::Out { generation, .. } => *generation,
         }
     }
 }
@@ -106,7 +111,7 @@ impl Table {
             ready: RefCell::new(VecDeque::new()),
             dirty: RefCell::new(Vec::new()),
             connections: Cell::new(0),
-            listeners: Cell::new(0),
+            listeners: RefCell::new(Vec::new()),
             scratch: RefCell::new(Vec::new()),
         }
     }
@@ -128,9 +133,9 @@ impl Table {
         let mut entries = self.entries.borrow_mut();
         let place = entries.get_mut(sock.slot as usize)?;
         match place {
-            Some(Entry::Out(_)) | None => None,
+            Some(Entry::Out { .. }) | None => None,
             Some(entry) if entry.generation() != sock.generation => None,
-            Some(_) => place.replace(Entry::Out(sock.generation)),
+            Some(_) => place.replace(Entry::Out { generation: sock.generation, stopping: false }),
         }
     }
 
@@ -170,10 +175,23 @@ impl Table {
     }
 
     fn listeners(&self) -> Vec<Sock> {
-        self.socks(|entry| match entry {
-            Entry::Listener(listener) => Some(listener.sock),
-            _ => None,
-        })
+        self.listeners.borrow().clone()
+    }
+
+    /// Tells those in the hands of the loop that a stop has begun, once they come back.
+    fn mark_stopping(&self) {
+        for entry in self.entries.borrow_mut().iter_mut().flatten() {
+            if let Entry::Out { stopping, .. } = entry {
+                *stopping = true;
+            }
+        }
+    }
+
+    fn take_stopping_mark(&self, sock: Sock) -> bool {
+        match &mut self.entries.borrow_mut()[sock.slot as usize] {
+            Some(Entry::Out { stopping, .. }) => std::mem::take(stopping),
+            _ => false,
+        }
     }
 }
 
@@ -203,7 +221,7 @@ impl EventLoop {
         let local = self.0.reactor.borrow().local_address(sock)?;
         let listener = Listener { sock, factory, readable: false, resting: false, queued: false };
         self.0.table.put(sock, Entry::Listener(Box::new(listener)));
-        self.0.table.listeners.set(self.0.table.listeners.get() + 1);
+        self.0.table.listeners.borrow_mut().push(sock);
         Ok(Listening { sock, local })
     }
 
@@ -240,7 +258,7 @@ impl EventLoop {
             timer: None,
         });
         table.connections.set(table.connections.get() + 1);
-        table.put(sock, Entry::Out(sock.generation));
+        table.put(sock, Entry::Out { generation: sock.generation, stopping: self.is_stopping() });
         if stage == Stage::Open {
             // The peer may have sent already; reading early spares a poll, and the edge if it came before us.
             connection.readable = true;
@@ -292,6 +310,10 @@ impl EventLoop {
             if !listener.readable || listener.resting || self.connections() >= self.0.config.connections_max {
                 break;
             }
+            // By what it has accepted.
+            if self.is_closed(sock) {
+                return;
+            }
             let accepted = self.0.reactor.borrow_mut().accept(sock);
             match accepted {
                 Ok((accepted, peer)) => {
@@ -319,7 +341,14 @@ impl EventLoop {
         self.put_listener_back(listener);
     }
 
+    fn is_closed(&self, listener: Sock) -> bool {
+        !self.0.table.listeners.borrow().contains(&listener)
+    }
+
     fn put_listener_back(&self, mut listener: Box<Listener>) {
+        if self.is_closed(listener.sock) {
+            return;
+        }
         let room = self.connections() < self.0.config.connections_max;
         if listener.readable && !listener.resting && room && !std::mem::replace(&mut listener.queued, true) {
             self.0.table.ready.borrow_mut().push_back(listener.sock);
@@ -335,11 +364,16 @@ impl EventLoop {
     }
 
     fn close_listener(&self, sock: Sock) {
-        if self.0.table.take_listener(sock).is_some() {
-            self.0.table.remove(sock);
-            self.0.table.listeners.set(self.0.table.listeners.get() - 1);
-            self.0.reactor.borrow_mut().close(sock, Close::Graceful);
+        if self.is_closed(sock) {
+            return;
         }
+        let table = &self.0.table;
+        table.listeners.borrow_mut().retain(|listener| *listener != sock);
+        // It may be in the hands of the loop, which then will not put it back.
+        let listener = table.take_listener(sock);
+        table.remove(sock);
+        self.0.reactor.borrow_mut().close(sock, Close::Graceful);
+        drop(listener);
     }
 
     pub(crate) fn close_listeners(&self) {
@@ -349,6 +383,8 @@ impl EventLoop {
     }
 
     pub(crate) fn tell_stopping(&self) {
+        // The stop may come from within a connection's own callback.
+        self.0.table.mark_stopping();
         for sock in self.0.table.connections() {
             if let Some(mut connection) = self.0.table.take_connection(sock) {
                 if connection.stage == Stage::Open {
@@ -472,6 +508,9 @@ impl EventLoop {
 
     /// Back into the table, after its wishes have been looked at.
     fn put_back(&self, mut connection: Box<Connection>) {
+        if self.0.table.take_stopping_mark(connection.sock) && connection.stage == Stage::Open {
+            self.call(&mut connection, |protocol, transport| protocol.stopping(transport));
+        }
         if connection.transport.ending == Some(Ending::Abort) {
             let graceful = connection.stage == Stage::Lingering && connection.ended;
             let (how, reason) =
