@@ -545,18 +545,13 @@ impl EventLoop {
         }
     }
 
-    /// Writes what waits, wherever the system takes it.
+    /// Writes what waits, wherever the system takes it. What protocols add meanwhile goes out in the next pass: one
+    /// that always has more, to a peer that always takes it, would hold up all others.
     pub(crate) fn flush(&self) {
-        loop {
-            let dirty = self.0.table.dirty.take();
-            if dirty.is_empty() {
-                return;
-            }
-            for id in dirty {
-                if let Some(mut connection) = self.0.table.take_connection(id.0) {
-                    connection.dirty = false;
-                    self.flush_connection(connection);
-                }
+        for id in self.0.table.dirty.take() {
+            if let Some(mut connection) = self.0.table.take_connection(id.0) {
+                connection.dirty = false;
+                self.flush_connection(connection);
             }
         }
     }
