@@ -252,7 +252,9 @@ impl EventLoop {
 
     /// When the loop has something to do by itself; a time that has passed: at once.
     fn next_due(&self) -> Option<Time> {
-        if self.0.table.has_ready() || self.0.lifecycle.is_due() {
+        // A job may have been submitted while output was written, or outside any turn.
+        let has_jobs = !self.0.pools_to_wake.borrow().is_empty();
+        if self.0.table.has_ready() || self.0.lifecycle.is_due() || has_jobs {
             return Some(self.now());
         }
         self.timers().next_deadline()
