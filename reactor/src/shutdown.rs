@@ -135,15 +135,31 @@ impl EventLoop {
             _ => return Err(io::Error::other(LifecycleError::AlreadyRunning)),
         }
         lifecycle.state.set(State::Running);
+        let outcome = self.run_to_the_end();
+        if outcome.is_err() {
+            self.give_up();
+        }
+        outcome.map(|()| lifecycle.report.take())
+    }
+
+    fn run_to_the_end(&self) -> io::Result<()> {
         self.fire(Phase::BeforeStartup);
         if let Some(pool) = self.made_pool() {
             pool.start()?;
         }
         self.fire(Phase::AfterStartup);
-        while lifecycle.state.get() != State::Stopped {
+        while self.0.lifecycle.state.get() != State::Stopped {
             self.turn()?;
         }
-        Ok(lifecycle.report.take())
+        Ok(())
+    }
+
+    /// The run has failed, and nobody will take another turn: everything ends here, so that no worker waits for it.
+    fn give_up(&self) {
+        if let Some(pool) = self.made_pool() {
+            pool.begin_stop(|| {});
+        }
+        self.finish_stop();
     }
 
     /// Begins an orderly stop, with [`LoopConfig::stop_max`](crate::LoopConfig::stop_max) for it.

@@ -176,8 +176,7 @@ enum Running {
 
 impl Slot {
     fn set(&self, running: Running) {
-        let before =
-            std::mem::replace(&mut *self.running.lock().expect("nothing panics under a slot's lock"), running);
+        let before = std::mem::replace(&mut *self.running.lock().expect("nothing panics under a slot's lock"), running);
         // Perhaps the job's last handle: what that drops is not ours, and may look at the pool.
         drop(before);
     }

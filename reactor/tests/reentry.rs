@@ -3,9 +3,14 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use handwound_reactor::{Address, EventLoop, ListenOptions, Listening, Protocol, Transport};
+use handwound_reactor::{
+    Address, CallRefused, EventLoop, Job, LifecycleError, ListenOptions, Listening, LoopConfig, Phase, Protocol,
+    Transport, Worker,
+};
 use handwound_testkit::{Choices, Sim};
 
 fn address() -> Address {
@@ -71,5 +76,80 @@ fn a_stop_from_within_a_connection_tells_that_one_too_and_closes_its_listener() 
     sim.advance(Duration::from_secs(1));
     assert!(!event_loop.is_running(), "nothing is left to wait for");
     assert_eq!((clients[0].received_text().as_str(), clients[1].received_text().as_str()), ("stop", ""));
+    sim.assert_clean();
+}
+
+/// Always has more to write.
+struct Endless(Rc<Cell<usize>>);
+
+impl Protocol for Endless {
+    fn connected(&mut self, transport: &mut Transport) {
+        transport.write(&[b'x'; 20]);
+    }
+
+    fn received(&mut self, _transport: &mut Transport, _bytes: &[u8]) {}
+
+    fn drained(&mut self, transport: &mut Transport) {
+        self.0.set(self.0.get() + 1);
+        transport.write(&[b'x'; 20]);
+    }
+}
+
+#[test]
+fn a_writer_without_end_leaves_the_loop_its_turns() {
+    let sim = Sim::new(Choices::calm());
+    let mut config = LoopConfig::default();
+    (config.output_high_bytes, config.output_low_bytes) = (10, 5);
+    let event_loop = EventLoop::with_config(sim.reactor("server"), sim.threads(), config);
+    let drained = Rc::new(Cell::new(0));
+    let count = drained.clone();
+    event_loop.listen(&address(), &ListenOptions::default(), move |_| Endless(count.clone())).unwrap();
+    let _client = sim.connect(&address());
+    for _ in 0..10 {
+        let before = drained.get();
+        event_loop.turn_without_waiting().unwrap();
+        let more = drained.get() - before;
+        assert!(more <= 2, "{more} times in one turn");
+    }
+    assert!(drained.get() >= 8, "it goes on in each turn");
+}
+
+struct Count(AtomicUsize);
+
+impl Job for Count {
+    fn run(self: Arc<Self>, _worker: &mut Worker<'_>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn describe(&self) -> String {
+        "count".to_owned()
+    }
+}
+
+#[test]
+fn work_submitted_outside_a_turns_events_is_not_left_lying() {
+    let sim = Sim::new(Choices::calm());
+    let event_loop = EventLoop::new(sim.reactor("server"), sim.threads());
+    let pool = event_loop.thread_pool();
+    let job = Arc::new(Count(AtomicUsize::new(0)));
+    let submitted = job.clone();
+    event_loop.add_trigger(Phase::AfterStartup, move |event_loop| event_loop.submit(&pool, submitted).unwrap());
+    run(&sim, &event_loop);
+    sim.settle();
+    assert_eq!(job.0.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+fn a_run_that_fails_is_over() {
+    let sim = Sim::new(Choices::calm());
+    let event_loop = EventLoop::new(sim.reactor("server"), sim.threads());
+    event_loop.listen(&address(), &ListenOptions::default(), |_| Acting(Rc::new(|_| {}))).unwrap();
+    event_loop.suggest_thread_pool(1..=1);
+    event_loop.thread_pool();
+    sim.spawn_fails_once();
+    event_loop.run().unwrap_err();
+    assert!(!event_loop.is_running());
+    assert_eq!(event_loop.run().unwrap_err().to_string(), LifecycleError::NotRestartable.to_string());
+    assert_eq!(event_loop.call_from_thread(|_| {}), Err(CallRefused::Stopped));
     sim.assert_clean();
 }
