@@ -124,7 +124,11 @@ impl Protocol for HttpProtocol {
     }
 
     fn drained(&mut self, transport: &mut Transport) {
-        self.relay(transport);
+        match self.stage {
+            Stage::Running(..) => self.relay(transport),
+            // Requests may have been held back.
+            _ => self.pump(transport),
+        }
     }
 
     fn notified(&mut self, transport: &mut Transport) {
@@ -177,6 +181,9 @@ impl HttpProtocol {
     /// Takes in what the connection has understood, as far as it goes now.
     fn pump(&mut self, transport: &mut Transport) {
         loop {
+            if self.holds_back(transport) {
+                break;
+            }
             let Some(connection) = &mut self.connection else { return };
             match connection.poll_event(|| wall_clock(transport)) {
                 None => break,
@@ -198,6 +205,11 @@ impl HttpProtocol {
             }
         }
         self.settle(transport);
+    }
+
+    /// Who does not take the answers that there are gets no further request looked at.
+    fn holds_back(&self, transport: &Transport) -> bool {
+        matches!(self.stage, Stage::Idle) && transport.is_full() && !transport.is_closing()
     }
 
     /// A request is complete: finds who answers it.
@@ -278,6 +290,8 @@ impl HttpProtocol {
         connection.respond(&response.head, wall);
         let _fits = connection.send_body(&response.body);
         let _complete = connection.finish(now);
+        // Now, so that the next of many pipelined requests sees how much waits.
+        transport.write_vec(connection.output());
     }
 
     /// Sends on what the worker has made, as far as the transport has room.
@@ -365,13 +379,16 @@ impl HttpProtocol {
             Some(Closing::AfterOutput { linger: false }) => transport.close(),
             Some(Closing::Abort) => transport.abort(),
         }
-        if connection.wants_input() {
+        let wants_input = connection.wants_input();
+        let holds_back = self.holds_back(transport);
+        if wants_input && !holds_back {
             transport.resume_reading();
         } else {
             transport.pause_reading();
         }
         let sending = self.sending_deadline(transport);
-        let receiving = self.connection().deadline();
+        // What is held back is not late.
+        let receiving = if holds_back { None } else { self.connection().deadline() };
         transport.set_deadline([sending, receiving].into_iter().flatten().min());
     }
 

@@ -2,13 +2,17 @@
 //! Numbers in names are those of the behaviour that the container promises; see ARCHITECTURE.md.
 #![allow(clippy::unwrap_used)]
 
+use std::cell::Cell;
 use std::io::{ErrorKind, Read};
+use std::rc::Rc;
 use std::time::Duration;
 
-use handwound_reactor::Threads;
+use handwound_reactor::{EventLoop, Threads};
 use handwound_testkit::{Choices, Sim, explore, seeds};
 use handwound_wsgi::testing::{Server, serve};
-use handwound_wsgi::{Branch, Call, Chunks, Failure, Rendered, Request, Resource, Response, SiteConfig, WsgiResource};
+use handwound_wsgi::{
+    Branch, Call, Chunks, Failure, Rendered, Request, Resource, Response, Site, SiteConfig, WsgiResource,
+};
 
 fn hello(call: &Call) -> Result<&'static str, Failure> {
     call.start_response("200 OK", &[("Content-Type", "text/plain")])?;
@@ -118,6 +122,41 @@ fn pipelined_requests_are_answered_in_order() {
             client.responses().iter().map(|response| String::from_utf8_lossy(response.body()).into_owned()).collect();
         assert_eq!(paths, (0..20).map(|n| format!("/{n}")).collect::<Vec<_>>());
     });
+}
+
+/// Answers at once; counts how often.
+struct Counting(Rc<Cell<usize>>);
+
+impl Resource for Counting {
+    fn is_leaf(&self) -> bool {
+        true
+    }
+
+    fn render(&self, _request: &Request) -> Rendered {
+        self.0.set(self.0.get() + 1);
+        Rendered::Now(Response::new("200 OK", &[], &[b'x'; 10_000]))
+    }
+}
+
+#[test]
+fn requests_of_a_client_that_reads_no_answers_are_held_back() {
+    let sim = Sim::new(Choices::seed(1));
+    let event_loop = EventLoop::new(sim.reactor("server"), sim.threads());
+    let rendered = Rc::new(Cell::new(0));
+    let address = "127.0.0.1:80".parse::<std::net::SocketAddr>().unwrap().into();
+    Site::new(Counting(rendered.clone())).listen(&event_loop, &address, &Default::default()).unwrap();
+    let running = event_loop.clone();
+    sim.spawn("reactor", move || drop(running.run().unwrap()));
+    let client = sim.connect(&address);
+    client.window(0);
+    client.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n".repeat(2000));
+    sim.advance(Duration::from_secs(40));
+    let bound = event_loop.config().output_high_bytes + 2 * sim.network().receive_buffer_bytes;
+    assert!(rendered.get() <= 2 + bound / 10_000, "{} answers for a client that reads none", rendered.get());
+
+    client.read_eagerly();
+    sim.advance(Duration::from_secs(20));
+    assert_eq!((rendered.get(), client.is_closed()), (2000, false));
 }
 
 /// How a misbehaving application's response and connection end: status, and whether the next request is served.
