@@ -345,3 +345,26 @@ fn a_second_signal_ends_at_once() {
     assert_eq!((status.code(), status.signal()), (Some(130), None));
     drop(waiting);
 }
+
+#[test]
+fn a_stderr_that_nobody_reads_any_more_ends_nothing_and_keeps_no_stop_off() {
+    let folder = folder(&[("app.py", "def application(environ, start_response): raise KeyError('logged')\n")]);
+    let mut command = handwound();
+    command.args(["web", "--wsgi", "app.application", "--listen", "tcp:0:interface=127.0.0.1"]);
+    let mut child = command.current_dir(folder.path()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stderr.take().unwrap()).read_line(&mut line).unwrap();
+    let port: u16 = line.split("127.0.0.1:").nth(1).and_then(|rest| rest.split('/').next()).unwrap().parse().unwrap();
+    for _ in 0..2 {
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        stream.set_read_timeout(Some(DEADLINE)).unwrap();
+        write!(stream, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+        assert!(answer(stream).starts_with("HTTP/1.1 500 "));
+    }
+    let pid = child.id();
+    kill(pid, "TERM");
+    let (sender, ended) = channel();
+    thread::spawn(move || sender.send(child.wait().unwrap()));
+    let ended = ended.recv_timeout(DEADLINE).inspect_err(|_| kill(pid, "KILL"));
+    assert_eq!(ended.expect("SIGTERM ends it").code(), Some(0));
+}

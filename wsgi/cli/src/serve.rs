@@ -7,6 +7,7 @@ use handwound_reactor::{Endpoint, EventLoop, MioReactor, OsThreads, PoolConfig, 
 use handwound_wsgi::{Application, Site, WsgiResource};
 
 use crate::args::Serving;
+use crate::logging::say;
 use crate::signals::Signals;
 
 /// How serving ended.
@@ -48,7 +49,7 @@ pub fn serve(
         urls.push(endpoint.url(listening.local_address()));
     }
     signals.serving(event_loop.remote().clone(), options.graceful_timeout);
-    eprintln!("handwound: listening on {} with {}; stop with Ctrl-C", urls.join(" and "), options.threads);
+    say(format_args!("handwound: listening on {} with {}; stop with Ctrl-C", urls.join(" and "), options.threads));
     let outcome = event_loop.run();
     signals.ended();
     let stopped = outcome.map_err(|error| format!("the event loop failed: {error}"))?;
@@ -68,13 +69,13 @@ fn cannot_listen(endpoint: &Endpoint, error: &io::Error) -> String {
 
 fn report(stopped: &Stopped) -> End {
     for busy in &stopped.stuck {
-        eprintln!("handwound: {} is stuck in {}; the process ends without it", busy.worker, busy.job);
+        say(format_args!("handwound: {} is stuck in {}; the process ends without it", busy.worker, busy.job));
     }
     if !stopped.stuck.is_empty() {
         return End::Stuck;
     }
     for busy in &stopped.late {
-        eprintln!("handwound: {} was not done in time with {}; its connection was cut", busy.worker, busy.job);
+        say(format_args!("handwound: {} was not done in time with {}; its connection was cut", busy.worker, busy.job));
     }
     if stopped.late.is_empty() { End::Clean } else { End::Cut }
 }

@@ -7,6 +7,8 @@ use std::time::Duration;
 use handwound_reactor::Remote;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
+use crate::logging::say;
+
 /// The watch over SIGINT and SIGTERM. It lasts as long as the process.
 #[derive(Clone, Debug)]
 pub struct Signals(Arc<Mutex<Stage>>);
@@ -55,14 +57,14 @@ impl Signals {
         let Stage::Serving { remote, patience } = stage else {
             signal_hook::low_level::exit(128 + signal);
         };
-        eprintln!(
-            "handwound: {name}: finishing what is under way, for at most {} s; another signal ends it at once",
-            patience.as_secs_f64()
-        );
         // A loop that has ended by itself needs no stop.
         let _ = remote.call_from_thread(move |event_loop| {
             let _ = event_loop.stop_within(patience);
         });
+        say(format_args!(
+            "handwound: {name}: finishing what is under way, for at most {} s; another signal ends it at once",
+            patience.as_secs_f64()
+        ));
     }
 
     fn stage(&self) -> MutexGuard<'_, Stage> {

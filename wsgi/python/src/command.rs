@@ -6,6 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
+use handwound_cli::logging::say;
 use handwound_cli::{Arguments, Command, End, Signals, Web, logging, serve};
 use pyo3::prelude::*;
 
@@ -90,7 +91,7 @@ fn load(web: &Web) -> Result<PythonApplication, c_int> {
             }
             ImportFailure::NotThere(why) => {
                 fail(&why);
-                eprintln!("No such WSGI application: {}", import::quoted(py, &web.wsgi));
+                say(format_args!("No such WSGI application: {}", import::quoted(py, &web.wsgi)));
                 1
             }
         })?;
@@ -105,6 +106,6 @@ fn shown(py: Python<'_>, error: &PyErr) -> c_int {
 }
 
 fn fail(line: &str) -> c_int {
-    eprintln!("handwound: {line}");
+    say(format_args!("handwound: {line}"));
     1
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::mpsc;
 use std::time::Duration;
 
+use handwound_cli::logging::say;
 use pyo3::ffi;
 use pyo3::prelude::*;
 
@@ -76,10 +77,10 @@ pub fn finish_within(time_max: Duration) {
     let (done, watch) = mpsc::channel::<()>();
     let watchdog = std::thread::Builder::new().name("finish".to_owned()).spawn(move || {
         if watch.recv_timeout(time_max) == Err(mpsc::RecvTimeoutError::Timeout) {
-            eprintln!(
+            say(format_args!(
                 "handwound: threads or atexit functions of the application take more than {} s; ended without them",
                 time_max.as_secs_f64()
-            );
+            ));
             leave(1);
         }
     });
