@@ -3,6 +3,9 @@
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
 
+/// What an idle connection may keep of its last body, in bytes.
+pub(crate) const LIGHT_BYTES: usize = 64 << 10;
+
 /// A complete request body. Reading needs no lock: whoever reads keeps its own position.
 #[derive(Debug)]
 pub(crate) enum RequestBody {
@@ -22,6 +25,11 @@ impl RequestBody {
             RequestBody::Memory(bytes) => bytes.len() as u64,
             RequestBody::File { bytes, .. } => *bytes,
         }
+    }
+
+    /// Whether it holds no file and little memory.
+    pub(crate) fn is_light(&self) -> bool {
+        matches!(self, RequestBody::Memory(bytes) if bytes.capacity() <= LIGHT_BYTES)
     }
 
     /// Reads from `offset` on; zero bytes are the end.

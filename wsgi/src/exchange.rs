@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use handwound_reactor::{Gate, Job, Notifier, Time, Watched, Worker};
 
 use crate::application::{Application, Failure, StartError, WriteError};
-use crate::body::RequestBody;
+use crate::body::{LIGHT_BYTES, RequestBody};
 use crate::http1::{BadResponse, ResponseHead};
 use crate::request::Request;
 
@@ -96,6 +96,11 @@ impl Exchange {
         waiting.clear();
         *state = State { waiting, ..State::default() };
         &mut self.request
+    }
+
+    /// Whether an idle connection may keep it: it holds no file and little memory.
+    pub(crate) fn is_light(&self) -> bool {
+        self.body.is_light() && self.state().waiting.capacity() <= LIGHT_BYTES
     }
 
     /// Takes what there is for the client. Runs on the reactor's thread.

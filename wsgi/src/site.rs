@@ -349,7 +349,8 @@ impl HttpProtocol {
                         "the application sent less than its Content-Length; the connection is closed"
                     );
                 }
-                self.spare = Some(exchange.clone());
+                // A file, or a large buffer, is not kept for a next request that may never come.
+                self.spare = exchange.is_light().then(|| exchange.clone());
             }
             Outcome::Failed(failure) => self.end_failed(exchange, failure, transport),
         }

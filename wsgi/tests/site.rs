@@ -2,16 +2,17 @@
 //! Numbers in names are those of the behaviour that the container promises; see ARCHITECTURE.md.
 #![allow(clippy::unwrap_used)]
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::io::{ErrorKind, Read};
 use std::rc::Rc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use handwound_reactor::{EventLoop, Threads};
+use handwound_reactor::{EventLoop, ThreadPool, Threads};
 use handwound_testkit::{Choices, Sim, explore, seeds};
 use handwound_wsgi::testing::{Server, serve};
 use handwound_wsgi::{
-    Branch, Call, Chunks, Failure, Rendered, Request, Resource, Response, Site, SiteConfig, WsgiResource,
+    Application, Branch, Call, Chunks, Failure, Rendered, Request, Resource, Response, Site, SiteConfig, WsgiResource,
 };
 
 fn hello(call: &Call) -> Result<&'static str, Failure> {
@@ -122,6 +123,41 @@ fn pipelined_requests_are_answered_in_order() {
             client.responses().iter().map(|response| String::from_utf8_lossy(response.body()).into_owned()).collect();
         assert_eq!(paths, (0..20).map(|n| format!("/{n}")).collect::<Vec<_>>());
     });
+}
+
+/// Makes an application for each request, and knows which of them are still held.
+struct Fresh(ThreadPool, Rc<RefCell<Vec<Weak<dyn Application>>>>);
+
+impl Resource for Fresh {
+    fn is_leaf(&self) -> bool {
+        true
+    }
+
+    fn render(&self, _request: &Request) -> Rendered {
+        let application: Arc<dyn Application> = Arc::new(echo);
+        self.1.borrow_mut().push(Arc::downgrade(&application));
+        Rendered::Pooled { pool: self.0.clone(), application }
+    }
+}
+
+#[test]
+fn an_idle_connection_keeps_no_file_of_its_last_request() {
+    let sim = Sim::new(Choices::seed(1));
+    let event_loop = EventLoop::new(sim.reactor("server"), sim.threads());
+    let made: Rc<RefCell<Vec<Weak<dyn Application>>>> = Rc::default();
+    let mut config = SiteConfig::default();
+    config.body_memory_bytes_max = 10;
+    let address = "127.0.0.1:80".parse::<std::net::SocketAddr>().unwrap().into();
+    let site = Site::with_config(Fresh(event_loop.thread_pool(), made.clone()), config);
+    site.listen(&event_loop, &address, &Default::default()).unwrap();
+    let running = event_loop.clone();
+    sim.spawn("reactor", move || drop(running.run().unwrap()));
+    let client = sim.connect(&address);
+    client.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 12\r\n\r\nin the file.");
+    sim.advance(Duration::from_secs(5));
+    assert!(client.received_text().ends_with("\r\n\r\nin the file.") && !client.is_closed());
+    // With the exchange goes all that it held.
+    assert_eq!(made.borrow()[0].strong_count(), 0);
 }
 
 /// Answers at once; counts how often.
