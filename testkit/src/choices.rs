@@ -23,9 +23,26 @@ pub enum Family {
     Fault,
     /// The test's own decisions.
     Test,
+    // Families that came later stand below, so that older seeds keep their meaning.
+    /// How fast a connection is, and how it cuts its bytes into segments.
+    Line,
+    /// Failures of accept.
+    Accepts,
+    /// Sockets that cannot be made.
+    Sockets,
+    /// Connections that break.
+    Breaks,
+    /// Threads that cannot be started.
+    Starts,
+    /// Jumps of the date.
+    Date,
+    /// Slow peers.
+    Peers,
 }
 
-const FAMILIES: usize = 7;
+/// How many families there were when the first seeds were recorded.
+const FIRST_FAMILIES: usize = 7;
+const FAMILIES: usize = 14;
 
 /// Where decisions come from, and the record of those taken.
 #[derive(Debug)]
@@ -238,8 +255,10 @@ struct Random {
 impl Random {
     fn new(seed: u64) -> Random {
         let mut root = seed;
-        let streams = std::array::from_fn(|_| split_mix(&mut root));
+        let mut streams = [0; FAMILIES];
+        streams[..FIRST_FAMILIES].fill_with(|| split_mix(&mut root));
         let stay = [0, 0, 128, 230][(split_mix(&mut root) % 4) as usize];
+        streams[FIRST_FAMILIES..].fill_with(|| split_mix(&mut root));
         Random { streams, stay }
     }
 
