@@ -1,11 +1,11 @@
 //! Scripted clients: the other end of a server's connections, worked by the test itself.
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 
 use handwound_reactor::{Address, Close};
 
+use crate::buffer::Buffer;
 use crate::choices::Family;
 use crate::network::{Link, Owner};
 use crate::trace::What;
@@ -24,13 +24,24 @@ pub enum Parting {
     Refused,
 }
 
+/// What a client does with what it receives.
+struct Script(Box<Answers>);
+
+type Answers = dyn FnMut(&[u8], &mut Vec<u8>) -> usize + Send;
+
+impl fmt::Debug for Script {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Script")
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct ClientState {
     connection: u32,
     /// Everything received, and how much of it has been taken.
     received: Vec<u8>,
     taken: usize,
-    outbox: VecDeque<u8>,
+    outbox: Buffer,
     /// Reads as soon as something comes.
     eager: bool,
     /// To end its stream once the outbox is empty.
@@ -40,6 +51,8 @@ pub(crate) struct ClientState {
     left: Option<Parting>,
     /// It has left, but what it sent before is still to go out.
     lingering: bool,
+    /// Answers what comes; see [`Client::script`].
+    script: Option<Script>,
 }
 
 /// A client that does what the test says, at once and without a task of its own.
@@ -148,6 +161,39 @@ impl Client {
         });
     }
 
+    /// Has `script` answer what comes, at once and inside the world: it is given what has been received and not yet
+    /// taken, adds what it wants to send to the second argument, and returns how many bytes it takes. They are
+    /// forgotten: a client with a script can go on for ever. Begins with what is there already.
+    ///
+    /// ```
+    /// # use handwound_reactor::{Address, ListenOptions, Reactor};
+    /// # use handwound_testkit::{Choices, Sim};
+    /// # let sim = Sim::new(Choices::calm());
+    /// # let mut reactor = sim.reactor("server");
+    /// # let at = Address::Tcp("127.0.0.1:80".parse()?);
+    /// # let listener = reactor.listen(&at, &ListenOptions::default())?;
+    /// # let client = sim.connect(&at);
+    /// // Greets first, then answers each line with `next`.
+    /// client.script(|received, send| match received.iter().position(|&byte| byte == b'\n') {
+    ///     Some(end) => {
+    ///         send.extend(b"next\n");
+    ///         end + 1
+    ///     }
+    ///     None => 0,
+    /// });
+    /// client.send("hello\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Panics
+    /// Later, when `script` takes more than there is, or calls into the world.
+    pub fn script(&self, script: impl FnMut(&[u8], &mut Vec<u8>) -> usize + Send + 'static) {
+        self.world.with(|w| {
+            w.net.clients[self.index as usize].script = Some(Script(Box::new(script)));
+            w.client_script(self.index);
+        });
+    }
+
     /// How many bytes wait to be sent, for want of room at the server.
     pub fn unsent_bytes(&self) -> usize {
         self.with(|client| client.outbox.len())
@@ -174,12 +220,13 @@ impl World {
             connection: 0,
             received: Vec::new(),
             taken: 0,
-            outbox: VecDeque::new(),
+            outbox: Buffer::default(),
             eager: true,
             finishing: false,
             finished: false,
             left: None,
             lingering: false,
+            script: None,
         };
         self.net.clients.push(state);
         let connection = self.dial(Owner::Client(index), from, to);
@@ -226,8 +273,8 @@ impl World {
                 break;
             }
             let segment = if self.network.short_writes { self.part_of(room, "segment") } else { room };
-            let bytes: Vec<u8> = outbox.drain(..segment).collect();
-            self.transmit(connection, 0, std::iter::once(bytes.as_slice()));
+            self.transmit(connection, 0, std::iter::once(&outbox.as_slice()[..segment]));
+            outbox.take(segment);
         }
         let state = &mut self.net.clients[client as usize];
         let empty = outbox.is_empty();
@@ -291,10 +338,31 @@ impl World {
             let number = self.number(connection, 0);
             self.note(What::ClientRead, number, count as u64);
         }
-        let read = self.net.connections[connection as usize].ends[0].inbox.drain(..count);
-        self.net.clients[client as usize].received.extend(read);
+        let inbox = &mut self.net.connections[connection as usize].ends[0].inbox;
+        self.net.clients[client as usize].received.extend_from_slice(&inbox.as_slice()[..count]);
+        inbox.take(count);
         self.freed(connection, 0);
+        self.client_script(client);
         count
+    }
+
+    /// Lets a client's script answer, as long as it takes something.
+    fn client_script(&mut self, client: u32) {
+        let Some(mut script) = self.net.clients[client as usize].script.take() else { return };
+        let mut send = Vec::new();
+        loop {
+            let state = &mut self.net.clients[client as usize];
+            let taken = script.0(&state.received, &mut send);
+            state.received.drain(..taken);
+            if !send.is_empty() {
+                self.client_send(client, &send);
+                send.clear();
+            }
+            if taken == 0 || self.net.clients[client as usize].received.is_empty() {
+                break;
+            }
+        }
+        self.net.clients[client as usize].script = Some(script);
     }
 
     /// Something has come for a client.

@@ -93,6 +93,7 @@
 //! and readiness is fickle, each as a real system may.
 #![deny(unsafe_code)]
 
+mod buffer;
 mod choices;
 mod client;
 pub mod contract;

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use handwound_reactor::{Address, Close, Time};
 
+use crate::buffer::Buffer;
 use crate::choices::Family;
 use crate::client::ClientState;
 use crate::sockets::ReactorState;
@@ -45,9 +46,9 @@ pub(crate) struct End {
     pub(crate) link: Link,
     pub(crate) local: Address,
     /// Arrived, not yet read.
-    pub(crate) inbox: VecDeque<u8>,
+    pub(crate) inbox: Buffer,
     /// On the way here.
-    under_way: VecDeque<u8>,
+    under_way: Buffer,
     pub(crate) room_max: usize,
     /// When the last thing on the way here arrives: nothing overtakes it.
     last_due: Time,
@@ -151,8 +152,8 @@ impl World {
             owner,
             link: Link::Pending,
             local,
-            inbox: VecDeque::new(),
-            under_way: VecDeque::new(),
+            inbox: Buffer::default(),
+            under_way: Buffer::default(),
             room_max,
             last_due: Time::ZERO,
             things_under_way: 0,
@@ -339,7 +340,8 @@ impl World {
             // Fewer than were sent, if a reset has dropped them since.
             let count = count.min(end.under_way.len());
             let End { inbox, under_way, .. } = end;
-            inbox.extend(under_way.drain(..count));
+            inbox.extend(&under_way.as_slice()[..count]);
+            under_way.take(count);
         }
         if end.dead || end.owner == Owner::Gone {
             end.inbox.clear();

@@ -166,6 +166,11 @@ impl Sim {
         self.with(|w| w.trace.text(|task| w.task_name(task)))
     }
 
+    /// How many moves there have been: threads that went on, and arrivals.
+    pub fn steps(&self) -> u64 {
+        self.with(|w| w.progress().0)
+    }
+
     /// A hash over all events since the beginning. Two runs are the same when theirs are.
     pub fn trace_hash(&self) -> u64 {
         self.with(|w| w.trace.hash())

@@ -179,9 +179,7 @@ impl World {
             bytes = self.part_of(bytes, "read");
         }
         let end = self.end_of(connection, side);
-        for (to, from) in into.iter_mut().zip(end.inbox.drain(..bytes)) {
-            *to = from;
-        }
+        end.inbox.take_into(&mut into[..bytes]);
         let quiet = end.inbox.is_empty() && !end.ended && !end.dead;
         let drained = quiet && !(self.network.undrained && self.draw(Family::Readiness, 2, "undrained") == 1);
         if drained {
