@@ -15,6 +15,7 @@ use handwound_reactor::Time;
 
 use crate::coroutine::{Ended, Fiber, suspend};
 use crate::diagnosis;
+use crate::failure;
 use crate::trace::{NEVER, TEST};
 use crate::world::{Goal, Op, Pick, Shared};
 
@@ -163,7 +164,9 @@ impl Driver {
             match self.world.with(|w| w.picked.take().unwrap_or_else(|| w.pick())) {
                 Pick::Task(task) => {
                     if let Some(payload) = self.resume(task) {
-                        eprintln!("the panic above was in the simulated thread `{}`", self.name(task));
+                        if !failure::is_quiet() {
+                            eprintln!("the panic above was in the simulated thread `{}`", self.name(task));
+                        }
                         resume_unwind(payload);
                     }
                 }

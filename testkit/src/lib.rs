@@ -93,20 +93,31 @@
 //! and readiness is fickle, each as a real system may.
 #![deny(unsafe_code)]
 
+mod bounded;
 mod buffer;
+mod chance;
 mod choices;
 mod client;
+mod coder;
 pub mod contract;
 mod coroutine;
+mod cuts;
 mod diagnosis;
 mod driver;
+mod edits;
 mod explore;
+mod failure;
 mod network;
 mod network_options;
 #[cfg(test)]
 mod network_tests;
+mod pct;
 mod reactor;
+mod regressions;
+mod replay;
+mod replay_file;
 mod search;
+mod shrink;
 mod sim;
 mod sockets;
 mod threads;
@@ -115,8 +126,10 @@ mod world;
 
 pub use choices::{Choices, Family};
 pub use client::{Client, Parting};
+pub use cuts::{Cut, for_every_cut};
 pub use diagnosis::{GateInfo, TaskInfo, TaskState};
-pub use explore::{All, Report, explore, explore_all, seeds};
+pub use explore::{All, Exploration, Report, explore, explore_all, seeds};
+pub use failure::Failure;
 pub use network_options::NetworkOptions;
 pub use reactor::MockReactor;
 pub use sim::Sim;

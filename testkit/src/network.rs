@@ -16,7 +16,7 @@ use crate::choices::Family;
 use crate::client::ClientState;
 use crate::sockets::ReactorState;
 use crate::trace::{What, end_number};
-use crate::world::World;
+use crate::world::{UNDER_WAY, World};
 
 /// Who holds an end of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -267,6 +267,8 @@ impl World {
         if self.immediate(connection, to) {
             return self.arrive(connection, to, cargo, false);
         }
+        // The order in which things are posted is the order in which they come.
+        self.touch(UNDER_WAY);
         let latency = if self.network.latency { self.latency() } else { Duration::ZERO };
         let due = (self.now + latency).max(self.end_of(connection, to).last_due);
         let end = self.end_of(connection, to);
@@ -288,6 +290,7 @@ impl World {
     /// Brings what is due first.
     pub(crate) fn deliver_next(&mut self) {
         let Some(Reverse(next)) = self.net.deliveries.pop() else { return };
+        self.touch(UNDER_WAY);
         self.end_of(next.connection, next.side).things_under_way -= 1;
         self.arrive(next.connection, next.side, next.cargo, false);
         self.retire(next.connection);

@@ -14,14 +14,14 @@ use crate::diagnosis::{self, GateInfo, TaskInfo};
 use crate::driver::Driver;
 use crate::network_options::NetworkOptions;
 use crate::reactor::MockReactor;
-use crate::search::Search;
 use crate::threads::SimThreads;
 use crate::trace::NEVER;
 use crate::world::{Goal, Shared, World};
 
 /// A deterministic world: reactors, threads, a network and a clock, all moved by the test.
 ///
-/// The same [`Choices`] and the same test make the same run. Dropping it unwinds the threads that are left.
+/// The same [`Choices`] and the same test make the same run. Dropping it unwinds the threads that are left, and
+/// panics when the choices were a replay of which decisions are left over.
 pub struct Sim {
     driver: Rc<Driver>,
 }
@@ -212,12 +212,11 @@ impl Sim {
         assert!(left.is_empty(), "left over at {}:\n{left}", self.now());
     }
 
-    /// The search, taken back at the end of a run, and what the last move touched.
-    pub(crate) fn end_search(&self) -> Option<(Box<Search>, u128)> {
+    /// The choices, taken back at the end of a run, and what the last move touched. From here on all is plain.
+    pub(crate) fn take_choices(&self) -> (Choices, u128) {
         self.with(|w| {
             let footprint = w.take_footprint();
-            let choices = std::mem::replace(&mut w.choices, Choices::calm());
-            Some((choices.into_search()?, footprint))
+            (std::mem::replace(&mut w.choices, Choices::calm()), footprint)
         })
     }
 
@@ -228,6 +227,13 @@ impl Sim {
 
 impl Drop for Sim {
     fn drop(&mut self) {
+        let (choices, _) = self.take_choices();
         self.driver.stop();
+        if let Some(why) = choices.verdict()
+            && !std::thread::panicking()
+        {
+            // A replay that did not fit must not pass, also where its panic was caught.
+            panic!("{why}");
+        }
     }
 }

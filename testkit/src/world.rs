@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use handwound_reactor::{SharedId, Time};
 
-use crate::choices::{Choices, Family};
+use crate::choices::{Choices, Family, Turn};
 use crate::network::Network;
 use crate::network_options::NetworkOptions;
 use crate::trace::{NETWORK, NEVER, Name, TEST, Trace, What};
@@ -133,6 +133,10 @@ pub(crate) struct World {
 /// After so many moves in a row, the plain schedule lets others go: a task that waits by looking again and again
 /// must not keep them from it for ever.
 const BURST_MAX: u32 = 128;
+/// The object that stands for the giving out of numbers.
+const NUMBERS: u32 = 127;
+/// What is under way in the network, one after the other.
+pub(crate) const UNDER_WAY: u32 = 126;
 /// Default bound on the moves of one drive.
 const STEPS_MAX: u64 = 2_000_000;
 
@@ -176,6 +180,7 @@ impl World {
         self.clock_max = clock_max;
         self.drive_moves = 0;
         self.picked = None;
+        self.choices.barrier();
         for &task in &self.live {
             self.tasks[task as usize].moves = 0;
         }
@@ -198,7 +203,8 @@ impl World {
                 continue;
             }
             let actors = std::mem::take(&mut self.actors);
-            let chosen = actors[self.choices.schedule(&actors, &mut self.footprint)];
+            let turn = Turn { running: self.actor, now: self.now };
+            let chosen = actors[self.choices.schedule(&actors, turn, &mut self.footprint)];
             self.actors = actors;
             self.drive_moves += 1;
             self.moves += 1;
@@ -330,8 +336,16 @@ impl World {
     // Objects.
 
     pub(crate) fn new_object(&mut self) -> u32 {
+        self.touch_numbers();
         self.objects += 1;
         self.objects - 1
+    }
+
+    /// Threads and objects get their numbers in order: who gets which is a matter between those who make them.
+    fn touch_numbers(&mut self) {
+        if self.choices.compares() {
+            self.touch(NUMBERS);
+        }
     }
 
     /// Notes that the present move has to do with `object`. Numbers past 128 share bits: the search then takes
@@ -351,6 +365,7 @@ impl World {
     // Tasks.
 
     pub(crate) fn spawn(&mut self, name: &str, body: Option<Body>) -> u32 {
+        self.touch_numbers();
         let index = self.tasks.len() as u32;
         let name = self.trace.name(name);
         self.note_name(What::Spawn, name, u64::from(index));
@@ -387,6 +402,7 @@ impl World {
     // Gates and shared things.
 
     pub(crate) fn new_gate(&mut self, name: &str) -> u32 {
+        self.touch_numbers();
         let name = self.trace.name(name);
         if let Some(index) = self.free_gates.pop() {
             let gate = &mut self.gates[index as usize];
@@ -399,6 +415,7 @@ impl World {
     }
 
     pub(crate) fn drop_gate(&mut self, gate: u32) {
+        self.touch_numbers();
         self.gates[gate as usize].live = false;
         self.free_gates.push(gate);
     }
@@ -438,6 +455,6 @@ impl World {
 
     /// One of `options`, of the family of network trouble `family`.
     pub(crate) fn draw(&mut self, family: Family, options: u32, label: &'static str) -> u32 {
-        self.choices.draw(family, options, label)
+        self.choices.draw_for(family, self.actor, options, label)
     }
 }
