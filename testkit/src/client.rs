@@ -8,8 +8,9 @@ use handwound_reactor::{Address, Close};
 use crate::buffer::Buffer;
 use crate::choices::Family;
 use crate::network::{Link, Owner};
+use crate::shared::Shared;
 use crate::trace::What;
-use crate::world::{Shared, World};
+use crate::world::World;
 
 /// How the server has parted from a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,7 +8,8 @@ use std::time::{Duration, SystemTime};
 use handwound_reactor::{Address, Close, Event, ListenOptions, Reactor, Received, Sock, Time, Wake, Waker};
 
 use crate::driver::before;
-use crate::world::{Op, Shared, World};
+use crate::shared::Shared;
+use crate::world::{Op, World};
 
 /// Every world begins at Sun, 06 Nov 1994 08:49:37 GMT, the date that RFC 9110 uses in its examples.
 const EPOCH_SECONDS: u64 = 784_111_777;
@@ -105,7 +106,7 @@ impl Reactor for MockReactor {
 
 impl Drop for MockReactor {
     fn drop(&mut self) {
-        self.world.with(|w| w.drop_reactor(self.index));
+        self.world.try_with(|w| w.drop_reactor(self.index));
     }
 }
 

@@ -14,9 +14,11 @@ use crate::diagnosis::{self, GateInfo, TaskInfo};
 use crate::driver::Driver;
 use crate::network_options::NetworkOptions;
 use crate::reactor::MockReactor;
+use crate::shared::Shared;
+use crate::strand::Backend;
 use crate::threads::SimThreads;
 use crate::trace::NEVER;
-use crate::world::{Goal, Shared, World};
+use crate::world::{Goal, World};
 
 /// A deterministic world: reactors, threads, a network and a clock, all moved by the test.
 ///
@@ -35,7 +37,7 @@ impl fmt::Debug for Sim {
 impl Sim {
     /// A new world at time zero. Its network is as rough as the choices say; see [`set_network`](Sim::set_network).
     pub fn new(choices: Choices) -> Sim {
-        Sim { driver: Driver::new(Arc::new(Shared::new(World::new(choices)))) }
+        Sim { driver: Driver::new(Shared::new(choices)) }
     }
 
     // What is in the world.
@@ -138,6 +140,11 @@ impl Sim {
         self.with(|w| w.network)
     }
 
+    /// What threads of [`Sim::threads`] run on that begin after this. The trace is the same on both.
+    pub fn set_backend(&self, backend: Backend) {
+        self.with(|w| w.backend = backend);
+    }
+
     /// Lets other threads go first at socket calls too, not only at polls, wakes, gates and shared things.
     pub fn switch_at_sockets(&self, on: bool) {
         self.with(|w| w.socket_switches = on);
@@ -229,6 +236,7 @@ impl Drop for Sim {
     fn drop(&mut self) {
         let (choices, _) = self.take_choices();
         self.driver.stop();
+        Shared::recycle(&self.driver.world);
         if let Some(why) = choices.verdict()
             && !std::thread::panicking()
         {

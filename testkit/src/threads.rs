@@ -7,8 +7,9 @@ use std::sync::Arc;
 use handwound_reactor::{Gate, Parking, SharedId, Threads, Time, Unparked};
 
 use crate::driver::before;
+use crate::shared::Shared;
 use crate::trace::What;
-use crate::world::{Op, Shared};
+use crate::world::Op;
 
 /// The threads of a simulated world. Copies are the same threads.
 #[derive(Clone)]
@@ -95,6 +96,6 @@ impl Parking for SimGate {
 
 impl Drop for SimGate {
     fn drop(&mut self) {
-        self.world.with(|w| w.drop_gate(self.index));
+        self.world.try_with(|w| w.drop_gate(self.index));
     }
 }

@@ -79,6 +79,14 @@ pub(crate) struct Trace {
 }
 
 impl Trace {
+    /// Forgets all; keeps the memory.
+    pub(crate) fn reset(&mut self) {
+        (self.hash, self.oldest, self.count) = (0, 0, 0);
+        self.ring.clear();
+        self.names.clear();
+        self.by_name.clear();
+    }
+
     pub(crate) fn name(&mut self, name: &str) -> Name {
         if let Some(&index) = self.by_name.get(name) {
             return Name(index);

@@ -3,36 +3,16 @@
 //! No code of a user runs in here, and nothing here waits: a task announces the operation it is about to do,
 //! [`World::pick`] says who goes next, and the operation is done when its task goes on.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
 use handwound_reactor::{SharedId, Time};
 
 use crate::choices::{Choices, Family, Turn};
 use crate::network::Network;
 use crate::network_options::NetworkOptions;
+use crate::strand::Backend;
 use crate::trace::{NETWORK, NEVER, Name, TEST, Trace, What};
 
 /// What runs on a task's stack.
 pub(crate) type Body = Box<dyn FnOnce() + Send>;
-
-/// A world, as gates, wakers, reactors and clients hold it. Never locked while a task is switched.
-pub(crate) struct Shared(Mutex<World>);
-
-impl Shared {
-    pub(crate) fn new(world: World) -> Shared {
-        Shared(Mutex::new(world))
-    }
-
-    pub(crate) fn with<R>(&self, use_it: impl FnOnce(&mut World) -> R) -> R {
-        use_it(&mut self.lock())
-    }
-
-    fn lock(&self) -> MutexGuard<'_, World> {
-        // A panic in here is a bug or a replay that no longer fits; the test fails by it, and what comes after
-        // is only tidying up.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 /// A visible operation: one whose order among those of other tasks can matter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,6 +88,8 @@ pub(crate) struct World {
     pub(crate) net: Network,
     pub(crate) network: NetworkOptions,
     pub(crate) spawn_fails: u32,
+    /// What threads that have not begun will run on.
+    pub(crate) backend: Backend,
     /// Socket calls are visible operations too.
     pub(crate) socket_switches: bool,
     /// The simulation is over; tasks are being unwound.
@@ -155,6 +137,7 @@ impl World {
             net: Network::default(),
             network,
             spawn_fails: 0,
+            backend: Backend::Coroutines,
             socket_switches: false,
             stopping: false,
             actor: TEST,
@@ -170,6 +153,31 @@ impl World {
             burst: 0,
             actors: Vec::new(),
         }
+    }
+
+    /// A new world's beginning, in one that is empty.
+    pub(crate) fn begin(&mut self, mut choices: Choices) {
+        self.network = NetworkOptions::drawn(&mut choices);
+        self.choices = choices;
+    }
+
+    /// Makes this as new, but for its memory; returns what was in it.
+    pub(crate) fn empty(&mut self) -> World {
+        fn emptied<T>(vector: &mut Vec<T>) -> Vec<T> {
+            vector.clear();
+            std::mem::take(vector)
+        }
+        let mut old = std::mem::replace(self, World::new(Choices::calm()));
+        old.trace.reset();
+        self.trace = std::mem::take(&mut old.trace);
+        // A task that has ended has no body any more, and the others have been ended.
+        self.tasks = emptied(&mut old.tasks);
+        self.live = emptied(&mut old.live);
+        self.gates = emptied(&mut old.gates);
+        self.free_gates = emptied(&mut old.free_gates);
+        self.shared = emptied(&mut old.shared);
+        self.actors = emptied(&mut old.actors);
+        old
     }
 
     // Deciding.
