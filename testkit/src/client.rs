@@ -1,13 +1,14 @@
 //! Scripted clients: the other end of a server's connections, worked by the test itself.
 
 use std::fmt;
+use std::io::ErrorKind;
 use std::sync::Arc;
 
 use handwound_reactor::{Address, Close};
 
 use crate::buffer::Buffer;
-use crate::choices::Family;
 use crate::network::{Link, Owner};
+use crate::pace::Pacing;
 use crate::shared::Shared;
 use crate::trace::What;
 use crate::world::World;
@@ -23,6 +24,8 @@ pub enum Parting {
     Reset,
     /// Nobody listens there.
     Refused,
+    /// The connect got no answer.
+    Unanswered,
 }
 
 /// What a client does with what it receives.
@@ -42,9 +45,11 @@ pub(crate) struct ClientState {
     /// Everything received, and how much of it has been taken.
     received: Vec<u8>,
     taken: usize,
-    outbox: Buffer,
+    pub(crate) outbox: Buffer,
     /// Reads as soon as something comes.
-    eager: bool,
+    pub(crate) eager: bool,
+    pub(crate) writes: Option<Pacing>,
+    pub(crate) reads: Option<Pacing>,
     /// To end its stream once the outbox is empty.
     finishing: bool,
     finished: bool,
@@ -76,17 +81,6 @@ impl Client {
     pub(crate) fn connect(world: &Arc<Shared>, to: &Address) -> Client {
         let index = world.with(|w| w.client_connect(to));
         Client { world: Arc::clone(world), index }
-    }
-
-    /// Sends bytes; what finds no room waits, and follows as the server reads. Nothing happens to them after the
-    /// server has reset the connection.
-    ///
-    /// # Panics
-    /// When this client has already ended its own stream.
-    #[track_caller]
-    pub fn send(&self, bytes: impl AsRef<[u8]>) {
-        let sent = self.world.with(|w| w.client_send(self.index, bytes.as_ref()));
-        assert!(sent, "this client has ended its stream (finish, close or reset); it cannot send any more");
     }
 
     /// Everything received so far, including what was taken.
@@ -153,7 +147,8 @@ impl Client {
     /// Ends being slow: reads all there is and all that comes.
     pub fn read_eagerly(&self) {
         self.world.with(|w| {
-            w.net.clients[self.index as usize].eager = true;
+            let client = &mut w.net.clients[self.index as usize];
+            (client.eager, client.reads) = (true, None);
             if let Some(connection) = w.client_connection(self.index) {
                 w.end_of(connection, 0).room_max = w.network.receive_buffer_bytes;
                 w.client_read(self.index, usize::MAX);
@@ -208,6 +203,10 @@ impl Client {
         })
     }
 
+    pub(crate) fn world<R>(&self, use_it: impl FnOnce(&mut World, u32) -> R) -> R {
+        self.world.with(|w| use_it(w, self.index))
+    }
+
     fn with<R>(&self, use_it: impl FnOnce(&mut ClientState) -> R) -> R {
         self.world.with(|w| use_it(&mut w.net.clients[self.index as usize]))
     }
@@ -217,12 +216,15 @@ impl World {
     fn client_connect(&mut self, to: &Address) -> u32 {
         let index = self.net.clients.len() as u32;
         let from = self.peer_address(to);
+        let [writes, reads] = self.drawn_paces().map(|drawn| drawn.map(Pacing::new));
         let state = ClientState {
             connection: 0,
             received: Vec::new(),
             taken: 0,
             outbox: Buffer::default(),
-            eager: true,
+            eager: reads.is_none(),
+            writes,
+            reads,
             finishing: false,
             finished: false,
             left: None,
@@ -232,27 +234,34 @@ impl World {
         self.net.clients.push(state);
         let connection = self.dial(Owner::Client(index), from, to);
         self.net.clients[index as usize].connection = connection;
+        if let Some((way, byte, how)) = self.drawn_break() {
+            self.break_line(connection, way.to(), byte, how);
+        }
         index
     }
 
     /// The connection of a client that has not left.
-    fn client_connection(&self, client: u32) -> Option<u32> {
+    pub(crate) fn client_connection(&self, client: u32) -> Option<u32> {
         let state = &self.net.clients[client as usize];
         state.left.is_none().then_some(state.connection)
     }
 
-    fn client_send(&mut self, client: u32, bytes: &[u8]) -> bool {
-        let state = &mut self.net.clients[client as usize];
-        if state.finishing || state.left.is_some() {
-            return false;
+    pub(crate) fn client_can_send(&self, client: u32) -> bool {
+        let state = &self.net.clients[client as usize];
+        !state.finishing && state.left.is_none()
+    }
+
+    pub(crate) fn client_send(&mut self, client: u32, bytes: &[u8]) {
+        if !self.client_can_send(client) {
+            return;
         }
+        let state = &mut self.net.clients[client as usize];
         state.outbox.extend(bytes);
         let connection = state.connection;
         self.touch_connection(connection);
         let number = self.number(connection, 0);
         self.note(What::ClientSend, number, bytes.len() as u64);
         self.client_flush(client);
-        true
     }
 
     /// Sends what waits and finds room. Called whenever there may be some.
@@ -262,6 +271,7 @@ impl World {
             return;
         }
         let connection = state.connection;
+        self.touch_connection(connection);
         let (link, dead) = (self.end_of(connection, 0).link, self.end_of(connection, 0).dead);
         if dead {
             self.net.clients[client as usize].outbox.clear();
@@ -269,13 +279,21 @@ impl World {
         // Not to be entered again from the arrival of what it sends.
         let mut outbox = std::mem::take(&mut self.net.clients[client as usize].outbox);
         while link == Link::Up && !outbox.is_empty() {
-            let room = self.room(connection, 0).min(outbox.len());
+            let mut room = self.room(connection, 0).min(outbox.len());
             if room == 0 || self.end_of(connection, 0).dead {
+                break;
+            }
+            room = room.min(self.may_write(client));
+            if room == 0 {
                 break;
             }
             let segment = if self.network.short_writes { self.part_of(room, "segment") } else { room };
             self.transmit(connection, 0, std::iter::once(&outbox.as_slice()[..segment]));
             outbox.take(segment);
+            let now = self.now;
+            if let Some(pacing) = &mut self.net.clients[client as usize].writes {
+                pacing.done(now);
+            }
         }
         let state = &mut self.net.clients[client as usize];
         let empty = outbox.is_empty();
@@ -320,6 +338,7 @@ impl World {
         let connection = self.net.clients[client as usize].connection;
         let end = self.end_of(connection, 0);
         match end {
+            _ if end.link == Link::Failed && end.failure == ErrorKind::TimedOut => Parting::Unanswered,
             _ if end.link == Link::Failed => Parting::Refused,
             _ if !end.inbox.is_empty() => Parting::Open,
             _ if end.ended => Parting::Finished,
@@ -369,23 +388,29 @@ impl World {
     /// Something has come for a client.
     pub(crate) fn client_readable(&mut self, client: u32) {
         let state = &self.net.clients[client as usize];
-        if state.eager && state.left.is_none() {
+        if state.left.is_some() {
+            return;
+        }
+        if state.eager {
             self.client_read(client, usize::MAX);
+            return;
+        }
+        let connection = state.connection;
+        while state_reads(self, client) && !self.end_of(connection, 0).inbox.is_empty() {
+            let bytes = self.may_read(client);
+            if bytes == 0 {
+                return;
+            }
+            self.client_read(client, bytes);
+            let now = self.now;
+            if let Some(pacing) = &mut self.net.clients[client as usize].reads {
+                pacing.done(now);
+            }
         }
     }
+}
 
-    /// Between one byte and all of `bytes`, the plain choice being all.
-    pub(crate) fn part_of(&mut self, bytes: usize, label: &'static str) -> usize {
-        if bytes <= 1 {
-            return bytes;
-        }
-        let few = |world: &mut World, max: usize| {
-            1 + world.draw(Family::Split, u32::try_from(max).unwrap_or(u32::MAX), label) as usize
-        };
-        match self.draw(Family::Split, 4, label) {
-            0 | 1 => bytes,
-            2 => few(self, bytes.min(8)),
-            _ => few(self, bytes),
-        }
-    }
+/// Whether it reads by itself, slowly.
+fn state_reads(world: &World, client: u32) -> bool {
+    world.net.clients[client as usize].reads.is_some()
 }

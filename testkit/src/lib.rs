@@ -93,6 +93,7 @@
 //! and readiness is fickle, each as a real system may.
 #![deny(unsafe_code)]
 
+mod addresses;
 mod bounded;
 mod buffer;
 mod chance;
@@ -103,14 +104,19 @@ pub mod contract;
 mod coroutine;
 mod cuts;
 mod diagnosis;
+mod dial;
 mod driver;
 mod edits;
+mod errno;
 mod explore;
 mod failure;
+mod faults;
+mod line;
 mod network;
 mod network_options;
 #[cfg(test)]
 mod network_tests;
+mod pace;
 mod pct;
 mod reactor;
 mod regressions;
@@ -124,16 +130,23 @@ mod sockets;
 mod strand;
 mod threads;
 mod trace;
+mod trouble;
 mod world;
 
 pub use choices::{Choices, Family};
 pub use client::{Client, Parting};
 pub use cuts::{Cut, for_every_cut};
 pub use diagnosis::{GateInfo, TaskInfo, TaskState};
+pub use errno::{
+    ECONNABORTED, ECONNREFUSED, ECONNRESET, EINTR, EMFILE, ENFILE, ENOBUFS, ENOMEM, ETIMEDOUT, SystemError,
+};
 pub use explore::{All, Exploration, Report, explore, explore_all, seeds};
 pub use failure::Failure;
-pub use network_options::NetworkOptions;
+pub use faults::{Break, Call, Fault, FaultPlan, Host, Way};
+pub use network_options::{Latency, NetworkOptions, Segments};
+pub use pace::{Pace, Sent};
 pub use reactor::MockReactor;
-pub use sim::Sim;
+pub use sim::{Destination, Sim};
 pub use strand::Backend;
 pub use threads::SimThreads;
+pub use trouble::{Drift, Trouble};

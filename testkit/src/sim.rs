@@ -12,12 +12,14 @@ use crate::choices::{Choices, Family};
 use crate::client::Client;
 use crate::diagnosis::{self, GateInfo, TaskInfo};
 use crate::driver::Driver;
+use crate::faults::{FaultPlan, Host};
 use crate::network_options::NetworkOptions;
 use crate::reactor::MockReactor;
 use crate::shared::Shared;
 use crate::strand::Backend;
 use crate::threads::SimThreads;
 use crate::trace::NEVER;
+use crate::trouble::{Drift, Trouble};
 use crate::world::{Goal, World};
 
 /// A deterministic world: reactors, threads, a network and a clock, all moved by the test.
@@ -44,12 +46,23 @@ impl Sim {
 
     /// A new reactor; `name` appears in traces.
     pub fn reactor(&self, name: &str) -> MockReactor {
-        MockReactor::new(Arc::clone(&self.driver.world), name)
+        self.reactor_with(name, Drift::default())
+    }
+
+    /// A new reactor whose clock is not quite the world's; its threads are those
+    /// [`beside`](Sim::threads_beside) it.
+    pub fn reactor_with(&self, name: &str, clock: Drift) -> MockReactor {
+        MockReactor::new(Arc::clone(&self.driver.world), name, clock)
     }
 
     /// The threads of this world.
     pub fn threads(&self) -> SimThreads {
-        SimThreads::new(Arc::clone(&self.driver.world))
+        SimThreads::new(Arc::clone(&self.driver.world), Drift::default())
+    }
+
+    /// The threads of this world, on the clock of `reactor`.
+    pub fn threads_beside(&self, reactor: &MockReactor) -> SimThreads {
+        SimThreads::new(Arc::clone(&self.driver.world), reactor.drift())
     }
 
     /// Starts a thread from outside. Unlike [`Threads::spawn`](handwound_reactor::Threads::spawn)'s, its body
@@ -58,9 +71,10 @@ impl Sim {
         self.driver.spawn_local(name, Box::new(body));
     }
 
-    /// A client that connects to `to`, worked by the test itself.
-    pub fn connect(&self, to: &Address) -> Client {
-        Client::connect(&self.driver.world, to)
+    /// A client that connects to `to`, worked by the test itself: a [`Client`] for an
+    /// [`Address`](handwound_reactor::Address), and whatever a [`Destination`] of another kind makes.
+    pub fn connect<D: Destination + ?Sized>(&self, to: &D) -> D::Client {
+        to.client(self)
     }
 
     // Time and steps.
@@ -161,6 +175,47 @@ impl Sim {
         self.with(|w| w.spawn_fails += 1);
     }
 
+    /// Has exactly these faults happen, in addition to what was planned before.
+    pub fn plan(&self, plan: &FaultPlan) {
+        self.with(|w| w.plan(plan));
+    }
+
+    /// Allows faults that the choices draw: each family that `allowed` names is on or off for the rest of this run.
+    /// Returns which are on; none with [`Choices::calm`].
+    pub fn allow_trouble(&self, allowed: Trouble) -> Trouble {
+        self.with(|w| w.allow_trouble(allowed))
+    }
+
+    /// Exactly these families of faults strike from now on; [`Trouble::none`] ends them.
+    pub fn set_trouble(&self, trouble: Trouble) {
+        self.with(|w| w.faults.trouble = trouble);
+    }
+
+    /// From now on nothing passes between two hosts: what is sent waits, as systems send again what gets no
+    /// answer, and connects time out. A reactor is named by its name.
+    ///
+    /// # Panics
+    /// When no reactor has this name; the message lists those there are.
+    pub fn partition(&self, one: impl Into<Host>, other: impl Into<Host>) {
+        let (one, other) = (one.into(), other.into());
+        self.with(|w| w.partition(&one, &other));
+    }
+
+    /// Ends all partitions; what has waited arrives.
+    pub fn heal(&self) {
+        self.with(|w| w.heal());
+    }
+
+    /// The date jumps ahead by `by`. The clocks of reactors do not.
+    pub fn date_jumps_ahead(&self, by: Duration) {
+        self.with(|w| w.date_jumps(by, false));
+    }
+
+    /// The date jumps back by `by`, though not before 1970. The clocks of reactors do not.
+    pub fn date_jumps_back(&self, by: Duration) {
+        self.with(|w| w.date_jumps(by, true));
+    }
+
     /// How many steps one call may take before it is taken for a livelock; 2,000,000 at first.
     pub fn set_steps_max(&self, steps: u64) {
         self.with(|w| w.steps_max = steps);
@@ -229,6 +284,23 @@ impl Sim {
 
     fn with<R>(&self, use_it: impl FnOnce(&mut World) -> R) -> R {
         self.driver.world.with(use_it)
+    }
+}
+
+/// What [`Sim::connect`] can connect to.
+pub trait Destination {
+    /// The client it makes.
+    type Client;
+
+    /// A new client that connects here.
+    fn client(&self, sim: &Sim) -> Self::Client;
+}
+
+impl Destination for Address {
+    type Client = Client;
+
+    fn client(&self, sim: &Sim) -> Client {
+        Client::connect(&sim.driver.world, self)
     }
 }
 

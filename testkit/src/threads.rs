@@ -7,14 +7,17 @@ use std::sync::Arc;
 use handwound_reactor::{Gate, Parking, SharedId, Threads, Time, Unparked};
 
 use crate::driver::before;
+use crate::faults::Call;
 use crate::shared::Shared;
 use crate::trace::What;
+use crate::trouble::Drift;
 use crate::world::Op;
 
 /// The threads of a simulated world. Copies are the same threads.
 #[derive(Clone)]
 pub struct SimThreads {
     world: Arc<Shared>,
+    drift: Drift,
 }
 
 impl fmt::Debug for SimThreads {
@@ -24,8 +27,8 @@ impl fmt::Debug for SimThreads {
 }
 
 impl SimThreads {
-    pub(crate) fn new(world: Arc<Shared>) -> SimThreads {
-        SimThreads { world }
+    pub(crate) fn new(world: Arc<Shared>, drift: Drift) -> SimThreads {
+        SimThreads { world, drift }
     }
 }
 
@@ -37,8 +40,8 @@ impl Threads for SimThreads {
                 // Its body is dropped, outside of the lock.
                 return Some(body);
             }
-            if w.spawn_fails > 0 {
-                w.spawn_fails -= 1;
+            if w.spawn_fails > 0 || w.call_fails(Call::Spawn).is_some() {
+                w.spawn_fails = w.spawn_fails.saturating_sub(1);
                 let name = w.trace.name(name);
                 w.note_name(What::SpawnFail, name, 0);
                 return Some(body);
@@ -55,11 +58,11 @@ impl Threads for SimThreads {
 
     fn gate(&self, name: &str) -> Gate {
         let index = self.world.with(|w| w.new_gate(name));
-        Gate::new(Arc::new(SimGate { world: Arc::clone(&self.world), index }))
+        Gate::new(Arc::new(SimGate { world: Arc::clone(&self.world), index, drift: self.drift }))
     }
 
     fn now(&self) -> Time {
-        self.world.with(|w| w.now)
+        self.drift.local(self.world.with(|w| w.now))
     }
 
     fn shared(&self, name: &str) -> SharedId {
@@ -75,10 +78,12 @@ impl Threads for SimThreads {
 struct SimGate {
     world: Arc<Shared>,
     index: u32,
+    drift: Drift,
 }
 
 impl Parking for SimGate {
     fn park(&self, until: Option<Time>) -> Unparked {
+        let until = until.map(|until| self.drift.world(until));
         before(&self.world, Op::Park { gate: self.index, until });
         self.world.with(|w| {
             let by_token = w.take_token(self.index);

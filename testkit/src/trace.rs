@@ -56,6 +56,13 @@ pub(crate) enum What {
     ClientEnd,
     ClientClose,
     ClientReset,
+    CallFail,
+    Break,
+    GiveUp,
+    Hold,
+    Partition,
+    Heal,
+    DateJump,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -192,12 +199,23 @@ impl Trace {
             What::ClientEnd => write!(text, "ends its stream on {}", end(object)),
             What::ClientClose => write!(text, "closes {}", end(object)),
             What::ClientReset => write!(text, "resets {}", end(object)),
+            What::CallFail => write!(text, "is failed by plan or trouble: {} {value}", call(object)),
+            What::Break => write!(text, "conn {} breaks on the way to {}", object >> 1, end(object)),
+            What::GiveUp => write!(text, "conn {object} gets no answer"),
+            What::Hold => write!(text, "cannot pass to {}", end(object)),
+            What::Partition => write!(text, "parts hosts"),
+            What::Heal => write!(text, "heals, and brings {}", count(value, "held thing")),
+            What::DateJump => write!(text, "moves the date {value} ms {}", if object == 0 { "ahead" } else { "back" }),
         };
     }
 }
 
 fn count(number: u64, of: &str) -> String {
     format!("{number} {of}{}", if number == 1 { "" } else { "s" })
+}
+
+fn call(number: u32) -> &'static str {
+    ["accept", "connect", "listen", "read", "write", "spawn"].get(number as usize).copied().unwrap_or("?")
 }
 
 /// An end of a connection, as one number; see `network::End`.

@@ -10,6 +10,7 @@ use crate::network::Network;
 use crate::network_options::NetworkOptions;
 use crate::strand::Backend;
 use crate::trace::{NETWORK, NEVER, Name, TEST, Trace, What};
+use crate::trouble::Faults;
 
 /// What runs on a task's stack.
 pub(crate) type Body = Box<dyn FnOnce() + Send>;
@@ -87,6 +88,7 @@ pub(crate) struct World {
     pub(crate) shared: Vec<SharedThing>,
     pub(crate) net: Network,
     pub(crate) network: NetworkOptions,
+    pub(crate) faults: Faults,
     pub(crate) spawn_fails: u32,
     /// What threads that have not begun will run on.
     pub(crate) backend: Backend,
@@ -136,6 +138,7 @@ impl World {
             shared: Vec::new(),
             net: Network::default(),
             network,
+            faults: Faults::default(),
             spawn_fails: 0,
             backend: Backend::Coroutines,
             socket_switches: false,
@@ -304,7 +307,7 @@ impl World {
 
     /// Whether an operation touches nothing that another could touch.
     fn is_local(&self, op: Op) -> bool {
-        op == Op::Start || op == Op::Spawn && self.spawn_fails == 0
+        op == Op::Start || op == Op::Spawn && !self.starts_may_fail()
     }
 
     /// Moves the clock to the next deadline, if there is one within bounds.
