@@ -131,6 +131,7 @@ mod strand;
 mod threads;
 mod trace;
 mod trouble;
+mod twice;
 mod world;
 
 pub use choices::{Choices, Family};
@@ -150,3 +151,4 @@ pub use sim::{Destination, Sim};
 pub use strand::Backend;
 pub use threads::SimThreads;
 pub use trouble::{Drift, Trouble};
+pub use twice::check_deterministic;

@@ -164,7 +164,7 @@ impl World {
         let to = 1 - side;
         let immediate = self.immediate(connection, to);
         let mut room = self.room(connection, side);
-        let peer = self.end_of(connection, to);
+        let peer = &mut self.net.connections[connection as usize].ends[to as usize];
         // What a break swallows: the sender is not told.
         let lost = peer.line.is_broken();
         let mut whole = peer.line.whole();
@@ -173,6 +173,7 @@ impl World {
         let (mut sent, mut passed) = (0, 0);
         for bytes in from {
             let bytes = &bytes[..bytes.len().min(room)];
+            self.trace.moves(bytes);
             let kept = if stalled { bytes } else { &bytes[..bytes.len().min(whole)] };
             if !lost || stalled {
                 into.extend(kept);

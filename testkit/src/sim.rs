@@ -282,7 +282,7 @@ impl Sim {
         })
     }
 
-    fn with<R>(&self, use_it: impl FnOnce(&mut World) -> R) -> R {
+    pub(crate) fn with<R>(&self, use_it: impl FnOnce(&mut World) -> R) -> R {
         self.driver.world.with(use_it)
     }
 }
