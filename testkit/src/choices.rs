@@ -8,7 +8,7 @@ use std::thread::panicking;
 use handwound_reactor::Time;
 
 use crate::chance::{Lanes, Random};
-use crate::edits::{Change, Edits, Keeper};
+use crate::edits::{Change, Edits, Keeper, Order};
 use crate::pct::Pct;
 use crate::replay::{Asked, Record};
 use crate::search::Search;
@@ -85,6 +85,8 @@ pub struct Choices {
     /// Moves scheduled so far, and how many there may be.
     moves: u64,
     moves_max: u64,
+    /// Those of them at which there was a choice.
+    switches: u64,
     /// Why this run is void: it no longer fits its replay, or takes too long for a candidate.
     void: Option<String>,
 }
@@ -97,7 +99,7 @@ enum Source {
     Bytes(Lanes),
     Replay { record: Record, next: usize },
     Search(Box<dyn Search>),
-    Edits { edits: Edits, order: Option<Random>, prunes: bool },
+    Edits { edits: Edits, order: Option<Order>, prunes: bool },
 }
 
 /// The moment at which someone is to go next.
@@ -148,15 +150,14 @@ impl Choices {
         Choices::from(Source::Search(search))
     }
 
-    /// The plain run but for `changes`; threads in an order by chance where there is an `order`.
-    pub(crate) fn edits(changes: &[Change], order: Option<u64>, prunes: bool) -> Choices {
-        let (edits, order) = (Edits::new(changes), order.map(Random::new));
+    /// The plain run but for `edits`; threads as `order` says where there is one.
+    pub(crate) fn edits(edits: Edits, order: Option<Order>, prunes: bool) -> Choices {
         Choices::from(Source::Edits { edits, order, prunes }).studied()
     }
 
     fn from(source: Source) -> Choices {
         let record = Some(Record::default());
-        Choices { source, record, keeper: None, moves: 0, moves_max: u64::MAX, void: None }
+        Choices { source, record, keeper: None, moves: 0, moves_max: u64::MAX, switches: 0, void: None }
     }
 
     /// Does not write decisions down: for runs that can be had again.
@@ -189,7 +190,7 @@ impl Choices {
         if options <= 1 {
             return 0;
         }
-        let key = self.keeper.as_mut().map(|keeper| keeper.key(family, label, subject));
+        let key = self.keeper.as_mut().map(|keeper| keeper.key(family, label.as_bytes(), subject));
         let about = subject as u8;
         let option = match &mut self.source {
             Source::Calm => return 0,
@@ -206,7 +207,7 @@ impl Choices {
         if option != 0
             && let (Some(keeper), Some(key)) = (&mut self.keeper, key)
         {
-            keeper.note(key, option);
+            keeper.note(key, key, option);
         }
         option
     }
@@ -218,30 +219,34 @@ impl Choices {
             self.refuse(format!("stopped after {} moves", self.moves_max));
         }
         let (options, label) = (actors.len() as u32, "next");
-        let key = self.keeper.as_mut().map(|keeper| keeper.key(Family::Schedule, label, turn.running));
+        let keys = self.keeper.as_mut().map(|keeper| {
+            let time = turn.now.since_start().as_nanos().to_be_bytes();
+            let mut key = |label| keeper.key(Family::Schedule, label, turn.running);
+            (key(label.as_bytes()), key(&time))
+        });
+        self.switches += u64::from(options > 1);
         let option = match &mut self.source {
             Source::Search(search) => search.schedule(actors, turn, std::mem::take(footprint)),
             Source::Pct { order, .. } => order.schedule(actors),
             _ if options == 1 => return 0,
             Source::Calm => return 0,
-            Source::Random(random) | Source::Edits { order: Some(random), .. } => {
-                random.draw(Family::Schedule, options) as usize
-            }
+            Source::Random(random) => random.draw(Family::Schedule, options) as usize,
+            Source::Edits { order: Some(order), .. } => order.schedule(options) as usize,
             Source::Bytes(lanes) => lanes.draw(Family::Schedule, options) as usize,
             Source::Replay { .. } => {
                 let about = check_of(actors);
                 self.replayed(Asked { family: Family::Schedule, label: label.into(), options, about }) as usize
             }
-            Source::Edits { edits, .. } => key.map_or(0, |key| edits.schedule(key, actors)),
+            Source::Edits { edits, .. } => keys.map_or(0, |(key, timed)| edits.schedule(key, timed, actors)),
         };
         if options > 1 {
             if let Some(record) = &mut self.record {
                 record.push(Family::Schedule, label, options, check_of(actors), option as u32);
             }
             if option != 0
-                && let (Some(keeper), Some(key)) = (&mut self.keeper, key)
+                && let (Some(keeper), Some((key, timed))) = (&mut self.keeper, keys)
             {
-                keeper.note(key, actors[option]);
+                keeper.note(key, timed, actors[option]);
             }
         }
         option
@@ -300,6 +305,7 @@ impl Choices {
     pub fn recorded(&self) -> String {
         let mut record = self.record.clone().unwrap_or_default();
         record.prunes = self.prunes();
+        record.moves = self.moves as u32;
         record.line()
     }
 
@@ -317,10 +323,14 @@ impl Choices {
         self.moves
     }
 
+    pub(crate) fn switches(&self) -> u64 {
+        self.switches
+    }
+
     /// Why the run that has ended is void: it did not fit its replay.
     pub(crate) fn verdict(&self) -> Option<String> {
         match &self.source {
-            Source::Replay { record, next } => self.void.clone().or_else(|| record.left_over(*next)),
+            Source::Replay { record, next } => self.void.clone().or_else(|| record.left_over(*next, self.moves as u32)),
             _ => self.void.clone(),
         }
     }

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use crate::bounded::Bounded;
 use crate::choices::Choices;
+use crate::edits::Edits;
 use crate::failure::{Failure, Panicked, caught};
 use crate::regressions::Regressions;
 use crate::replay_file;
@@ -344,7 +345,7 @@ impl Runner<'_> {
     }
 
     fn pct(&mut self, depth: u32, seeds: impl Iterator<Item = u64>) -> Result<(), Box<Failure>> {
-        self.seed(format_args!("calm, to count its moves"), || Choices::edits(&[], None, false))?;
+        self.seed(format_args!("calm, to count its moves"), || Choices::edits(Edits::default(), None, false))?;
         for seed in seeds {
             let steps = self.report.moves_max;
             let origin = format_args!("seed {seed}, PCT of depth {depth} (HANDWOUND_SEED={seed}/{steps})");
@@ -466,9 +467,9 @@ impl Runner<'_> {
         let mut smallest = Choices::replay(&failure.replay).ok();
         if same(&result) && self.shrink_runs_max > 0 {
             let shrinker = Shrinker::new(self.test, &wanted, prunes, moves, self.shrink_runs_max);
-            let (best, left) = shrinker.shrink(original.into_changes());
+            let (best, timed, left) = shrinker.shrink(original.into_changes());
             failure.shrink_runs = self.shrink_runs_max - left;
-            let (_, choices) = quietly(Choices::edits(&best, None, prunes), self.test);
+            let (_, choices) = quietly(Choices::edits(Edits::new(&best, timed), None, prunes), self.test);
             let line = choices.recorded();
             if let Ok(replay) = Choices::replay(&line) {
                 (failure.replay, smallest) = (line, Some(replay));

@@ -43,6 +43,8 @@ pub(crate) struct Record {
     taken: Vec<Taken>,
     /// Orders that make no difference were left out.
     pub(crate) prunes: bool,
+    /// Moves of threads, with and without a choice.
+    pub(crate) moves: u32,
     /// There were too many.
     full: bool,
 }
@@ -103,9 +105,17 @@ impl Record {
         ))
     }
 
-    /// What a run of `used` decisions that has come to its end left over.
-    pub(crate) fn left_over(&self, used: usize) -> Option<String> {
-        let next = self.asked(used)?;
+    /// What is wrong with a run that has come to its end after `used` decisions and `moves` moves.
+    pub(crate) fn left_over(&self, used: usize, moves: u32) -> Option<String> {
+        let Some(next) = self.asked(used) else {
+            return (moves != self.moves).then(|| {
+                format!(
+                    "the replay no longer fits: after its last decision the run ended with move {moves}, and was recorded \
+                     with {}; the code or the test has changed since this was recorded, or the test is not deterministic",
+                    self.moves
+                )
+            });
+        };
         Some(format!(
             "the replay no longer fits: the run ended after {used} of its {} decisions, where {next} was to come; \
              the code or the test has changed since this was recorded, or the test is not deterministic",
@@ -120,6 +130,7 @@ impl Record {
         }
         let mut coder = Encoder::new();
         coder.put((0, 0), u32::from(self.prunes));
+        coder.put((0, 6), self.moves);
         coder.put((0, 1), self.taken.len() as u32);
         coder.put((0, 2), self.questions.len() as u32);
         for (family, label) in &self.questions {
@@ -131,7 +142,11 @@ impl Record {
         for taken in &self.taken {
             coder.put(before.question(), taken.question.into());
             coder.put(before.options(taken.question), taken.options);
-            coder.put(before.about(taken.question, taken.options), taken.about.into());
+            let place = before.place(taken.about);
+            coder.put(before.about(taken.question, taken.options), place);
+            if place == before.abouts.len() as u32 {
+                coder.put((5, 0), taken.about.into());
+            }
             coder.put(before.option(taken.question, taken.options), taken.option);
             before.note(*taken);
         }
@@ -157,11 +172,12 @@ impl Record {
         }
         let mut coder = Decoder::new(coded);
         let prunes = coder.take((0, 0)) == 1;
+        let moves = coder.take((0, 6));
         let (count, questions) = (coder.take((0, 1)) as usize, coder.take((0, 2)));
         if count > RECORD_MAX || questions > u32::from(u16::MAX) {
             return Err(damaged.into());
         }
-        let mut record = Record { prunes, ..Record::default() };
+        let mut record = Record { prunes, moves, ..Record::default() };
         for _ in 0..questions {
             let family = Family::from_number(coder.take((0, 3))).ok_or("the replay is of a later version")?;
             let length = coder.take((0, 4)).min(1 << 16);
@@ -173,7 +189,10 @@ impl Record {
         for _ in 0..count {
             let question = coder.take(before.question()) as u16;
             let options = coder.take(before.options(question));
-            let about = coder.take(before.about(question, options)) as u8;
+            let about = match before.abouts.get(coder.take(before.about(question, options)) as usize) {
+                Some(&known) => known,
+                None => coder.take((5, 0)) as u8,
+            };
             let option = coder.take(before.option(question, options));
             if usize::from(question) >= record.questions.len() {
                 return Err(damaged.into());
@@ -191,7 +210,10 @@ impl Record {
 struct Before {
     questions: (u16, u16),
     options: Vec<u32>,
+    /// Check bytes there were: there are few, so their numbers are small.
+    abouts: Vec<u8>,
     about: u8,
+    option: u32,
 }
 
 impl Before {
@@ -204,8 +226,15 @@ impl Before {
         (2, u32::from(question) << 8 | last.min(15))
     }
 
+    /// The number of a check byte; one more than there are when it is new.
+    fn place(&self, about: u8) -> u32 {
+        self.abouts.iter().position(|&known| known == about).unwrap_or(self.abouts.len()) as u32
+    }
+
     fn about(&self, question: u16, options: u32) -> (u8, u32) {
-        (3, u32::from(question) << 16 | options.min(15) << 8 | u32::from(self.about))
+        // Who can go now mostly follows from who could, and who went.
+        let before = u32::from(self.about) << 5 | self.option.min(31);
+        (3, u32::from(question) << 17 | options.min(15) << 13 | before)
     }
 
     fn option(&self, question: u16, options: u32) -> (u8, u32) {
@@ -219,7 +248,11 @@ impl Before {
             self.options.resize(index + 1, 0);
         }
         self.options[index] = taken.options;
+        if !self.abouts.contains(&taken.about) {
+            self.abouts.push(taken.about);
+        }
         self.about = taken.about;
+        self.option = taken.option;
     }
 }
 

@@ -1,12 +1,13 @@
 //! From a run that fails to a small one that fails in the same way.
 //!
 //! First the smallest scenarios are searched anew: the test's own choices at their least, a calm network, threads in
-//! a few orders by chance. Then deviations from the plain run are taken away, whole families first and then halves
+//! the plain order but for a few switches near the end, or in a few orders by chance. Then deviations from the plain run are taken away, whole families first and then halves
 //! and quarters: faults, then cut and late bytes, then switches of threads, then the test's choices. What is left
 //! is made smaller in value. Runs and moves are counted, time is not.
 
+use crate::chance::Random;
 use crate::choices::{Choices, Family};
-use crate::edits::Change;
+use crate::edits::{Change, Edits, Few, Order};
 use crate::failure::{Panicked, caught};
 use crate::sim::Sim;
 
@@ -30,6 +31,9 @@ const ORDER: [Family; 14] = [
 
 /// Orders by chance that are tried for each smaller scenario.
 const ORDERS: u64 = 16;
+/// Orders that are plain but for some switches, tried before: how many switches, among how many of the last decisions,
+/// how many times. Later traffic heals much of what goes wrong early.
+const FEW: [(u32, u64, u64); 4] = [(1, 12, 12), (2, 8, 24), (2, 20, 24), (3, 20, 16)];
 
 /// A candidate may take so many times the moves of the original; those that livelock are cut off.
 const LONGER_MAX: u64 = 4;
@@ -44,6 +48,10 @@ pub(crate) struct Shrinker<'a> {
     moves_left: u64,
     moves_max: u64,
     best: Vec<Change>,
+    /// Schedules are known by time rather than by count.
+    timed: bool,
+    /// Decisions about threads in the plain run.
+    plain_switches: u64,
 }
 
 impl<'a> Shrinker<'a> {
@@ -51,26 +59,42 @@ impl<'a> Shrinker<'a> {
     pub(crate) fn new(test: &'a dyn Fn(&Sim), wanted: &'a Panicked, prunes: bool, moves: u64, runs_max: u64) -> Self {
         let moves_max = moves.saturating_mul(LONGER_MAX) + 1000;
         let moves_left = MOVES_MAX.max(4 * moves_max);
-        Shrinker { test, wanted, prunes, runs_left: runs_max, moves_left, moves_max, best: Vec::new() }
+        Shrinker {
+            test,
+            wanted,
+            prunes,
+            runs_left: runs_max,
+            moves_left,
+            moves_max,
+            best: Vec::new(),
+            timed: false,
+            plain_switches: 0,
+        }
     }
 
-    /// The smallest set of deviations found, and how many runs were left over.
-    pub(crate) fn shrink(mut self, original: Vec<Change>) -> (Vec<Change>, u64) {
+    /// The smallest set of deviations found, whether it is by time, and how many runs were left over.
+    pub(crate) fn shrink(mut self, original: Vec<Change>) -> (Vec<Change>, bool, u64) {
         self.best = original;
-        if !self.accept(&[], None) {
+        if !self.accept(&[]) {
             self.smaller_scenarios();
-            loop {
+            let mut idle = 0;
+            while idle < 2 && !self.spent() {
                 let before = self.best.clone();
                 for family in ORDER {
                     self.thin_out(family);
                 }
                 self.lower_values();
-                if self.best == before || self.spent() {
+                idle = if self.best == before { idle + 1 } else { 0 };
+                // What does not go by count may go by time. Only if the run is the same by both.
+                self.timed = !self.timed;
+                let best = self.best.clone();
+                if !self.accept(&best) {
+                    self.timed = !self.timed;
                     break;
                 }
             }
         }
-        (self.best, self.runs_left)
+        (self.best, self.timed, self.runs_left)
     }
 
     fn spent(&self) -> bool {
@@ -78,20 +102,24 @@ impl<'a> Shrinker<'a> {
     }
 
     /// Runs a candidate; the deviations that took effect, if it fails as wanted.
-    fn attempt(&mut self, changes: &[Change], order: Option<u64>) -> Option<Vec<Change>> {
+    fn attempt(&mut self, changes: &[Change], order: Option<Order>) -> Option<Vec<Change>> {
         if self.spent() {
             return None;
         }
-        let moves_max = self.moves_max.min(self.moves_left);
-        let choices = Choices::edits(changes, order, self.prunes).unrecorded().at_most(moves_max);
+        let (moves_max, plain) = (self.moves_max.min(self.moves_left), order.is_none());
+        let choices =
+            Choices::edits(Edits::new(changes, self.timed), order, self.prunes).unrecorded().at_most(moves_max);
         let (result, choices) = quietly(choices, self.test);
         self.runs_left -= 1;
         self.moves_left = self.moves_left.saturating_sub(choices.moves());
+        if changes.is_empty() && plain {
+            self.plain_switches = choices.switches();
+        }
         result.filter(|panicked| panicked.is_like(self.wanted)).map(|_| choices.into_changes())
     }
 
-    fn accept(&mut self, changes: &[Change], order: Option<u64>) -> bool {
-        let Some(better) = self.attempt(changes, order) else { return false };
+    fn accept(&mut self, changes: &[Change]) -> bool {
+        let Some(better) = self.attempt(changes, None) else { return false };
         self.best = better;
         true
     }
@@ -106,19 +134,32 @@ impl<'a> Shrinker<'a> {
                 .map(|answer| Change { value: answer.value.min(cap), ..*answer })
                 .filter(|answer| answer.value > 0)
                 .collect();
-            for seed in 0..ORDERS {
-                if let Some(found) = self.attempt(&scenario, Some(seed))
-                    && found.len() < self.best.len()
-                {
-                    self.best = found;
-                    return;
-                }
+            if self.search_again(&scenario) {
+                return;
             }
             if cap >= most {
                 return;
             }
             cap = (cap * 2).max(1);
         }
+    }
+
+    /// Looks for the failure in a scenario that is given: first with few switches of threads, then with many.
+    fn search_again(&mut self, scenario: &[Change]) -> bool {
+        let end = self.plain_switches;
+        let few = FEW.iter().flat_map(|&(count, span, times)| {
+            let first = end.saturating_sub(span);
+            (0..times).map(move |seed| Order::Few(Few::new(seed, count, first, span + 2)))
+        });
+        for order in few.chain((0..ORDERS).map(|seed| Order::Chance(Random::new(seed)))) {
+            if let Some(found) = self.attempt(scenario, Some(order))
+                && found.len() < self.best.len()
+            {
+                self.best = found;
+                return true;
+            }
+        }
+        false
     }
 
     /// Takes away deviations of a family: all, then runs of half as many, and so on down to single ones.
@@ -133,7 +174,7 @@ impl<'a> Shrinker<'a> {
                 let gone = &places[start..end];
                 let rest = self.best.iter().enumerate().filter(|(at, _)| !gone.contains(at));
                 let rest: Vec<Change> = rest.map(|(_, change)| *change).collect();
-                end = if self.accept(&rest, None) { start.min(self.places(family).len()) } else { start };
+                end = if self.accept(&rest) { start.min(self.places(family).len()) } else { start };
             }
             chunk = (chunk / 2).min(self.places(family).len());
         }
@@ -155,7 +196,7 @@ impl<'a> Shrinker<'a> {
                 && lower.any(|value| {
                     let mut candidate = self.best.clone();
                     candidate[at].value = value;
-                    self.accept(&candidate, None)
+                    self.accept(&candidate)
                 });
             if !lowered {
                 at += 1;
