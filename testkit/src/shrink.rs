@@ -50,8 +50,8 @@ pub(crate) struct Shrinker<'a> {
     best: Vec<Change>,
     /// Schedules are known by time rather than by count.
     timed: bool,
-    /// Decisions about threads in the plain run.
-    plain_switches: u64,
+    /// Decisions about threads in the last run.
+    switches: u64,
 }
 
 impl<'a> Shrinker<'a> {
@@ -68,7 +68,7 @@ impl<'a> Shrinker<'a> {
             moves_max,
             best: Vec::new(),
             timed: false,
-            plain_switches: 0,
+            switches: 0,
         }
     }
 
@@ -106,15 +106,13 @@ impl<'a> Shrinker<'a> {
         if self.spent() {
             return None;
         }
-        let (moves_max, plain) = (self.moves_max.min(self.moves_left), order.is_none());
+        let moves_max = self.moves_max.min(self.moves_left);
         let choices =
             Choices::edits(Edits::new(changes, self.timed), order, self.prunes).unrecorded().at_most(moves_max);
         let (result, choices) = quietly(choices, self.test);
         self.runs_left -= 1;
         self.moves_left = self.moves_left.saturating_sub(choices.moves());
-        if changes.is_empty() && plain {
-            self.plain_switches = choices.switches();
-        }
+        self.switches = choices.switches();
         result.filter(|panicked| panicked.is_like(self.wanted)).map(|_| choices.into_changes())
     }
 
@@ -128,7 +126,9 @@ impl<'a> Shrinker<'a> {
         let answers: Vec<Change> = self.best.iter().copied().filter(|change| change.key.is(Family::Test)).collect();
         let most = answers.iter().map(|answer| answer.value).max().unwrap_or(0);
         let mut cap = 0;
-        loop {
+        // Half of the runs are left for what comes after.
+        let reserve = self.runs_left / 2;
+        while self.runs_left > reserve {
             let scenario: Vec<Change> = answers
                 .iter()
                 .map(|answer| Change { value: answer.value.min(cap), ..*answer })
@@ -146,18 +146,30 @@ impl<'a> Shrinker<'a> {
 
     /// Looks for the failure in a scenario that is given: first with few switches of threads, then with many.
     fn search_again(&mut self, scenario: &[Change]) -> bool {
-        let end = self.plain_switches;
+        if self.accept_fewer(scenario, None) {
+            return true;
+        }
+        let end = self.switches;
+        if end == 0 {
+            return false;
+        }
         let few = FEW.iter().flat_map(|&(count, span, times)| {
             let first = end.saturating_sub(span);
             (0..times).map(move |seed| Order::Few(Few::new(seed, count, first, span + 2)))
         });
         for order in few.chain((0..ORDERS).map(|seed| Order::Chance(Random::new(seed)))) {
-            if let Some(found) = self.attempt(scenario, Some(order))
-                && found.len() < self.best.len()
-            {
-                self.best = found;
+            if self.accept_fewer(scenario, Some(order)) {
                 return true;
             }
+        }
+        false
+    }
+
+    fn accept_fewer(&mut self, changes: &[Change], order: Option<Order>) -> bool {
+        let found = self.attempt(changes, order).filter(|found| found.len() < self.best.len());
+        if let Some(found) = found {
+            self.best = found;
+            return true;
         }
         false
     }
