@@ -4,6 +4,8 @@
 //! names contain one of them.
 #![allow(clippy::unwrap_used)]
 
+mod planted;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -25,7 +27,7 @@ type Figure = (&'static str, fn() -> f64);
 fn main() {
     let only: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     let asked = |name: &str| only.is_empty() || only.iter().any(|part| name.contains(part.as_str()));
-    let figures: [Figure; 7] = [
+    let figures: [Figure; 9] = [
         ("http_roundtrips_per_cpu_s", || per_cpu_second(|| round_trips(&short(), 8, 25_000))),
         ("http_roundtrips_cooperative_per_cpu_s", || per_cpu_second(|| round_trips(&calm(), 1, 200_000))),
         ("http_roundtrips_rough_per_cpu_s", || per_cpu_second(|| round_trips(&rough(), 8, 12_000))),
@@ -33,6 +35,8 @@ fn main() {
         ("idle_hour_us", || 1e6 / per_cpu_second(idle_hours)),
         ("steps_per_cpu_s", || per_cpu_second(steps)),
         ("memory_growth_kib_over_10m_steps", memory_growth_kib),
+        ("shrunk_choices", || shrunk().shrunk_choices as f64),
+        ("find_and_shrink_ms", || 1e3 / per_cpu_second(|| shrunk().run.min(1))),
     ];
     for (name, measure) in figures {
         if asked(name) {
@@ -151,6 +155,11 @@ fn hand_offs() -> u64 {
         assert_eq!(done.load(Relaxed), 3);
     });
     report.runs
+}
+
+/// A planted defect in a run of 40 requests, found by chance and made small.
+fn shrunk() -> Box<handwound_testkit::Failure> {
+    planted::shrink(&|sim| planted::lost_wakeup(sim, planted::REQUESTS))
 }
 
 // Time, steps and memory.
