@@ -59,8 +59,22 @@
 //!
 //! [`explore`] runs a test with many seeds: other orders of threads, and a rougher network for each
 //! ([`NetworkOptions`]). [`explore_all`] runs it in every order, leaving out those that differ only in how moves on
-//! different objects are arranged. A run that fails prints the line that repeats it: `HANDWOUND_SEED=7` or
-//! `HANDWOUND_REPLAY=v1:…`, before `cargo test` and the test's name.
+//! different objects are arranged. [`for_every_cut`] splits and resets a conversation at every byte. [`Exploration`]
+//! is the one behind them, with all there is to say:
+//!
+//! | | what is searched | what it promises |
+//! |---|---|---|
+//! | [`Exploration::random`] | threads and network, by chance | nothing, and finds most |
+//! | [`Exploration::pct`] | threads by priorities, the network by chance | a defect of depth `d` in one of `n * steps^(d - 1)` runs, on average |
+//! | [`Exploration::all`] | every order of threads, every [`Sim::choose`] | no other outcome is possible |
+//! | [`Exploration::bounded`] | the same with few preemptions, least first | no other outcome with so many |
+//! | [`Exploration::answers`] | every [`Sim::choose`], threads in the plain order | every answer was tried |
+//!
+//! A run that fails is made small: the plain run but for the few decisions that matter. The report has the message,
+//! the seed, the run, and the line that repeats it, `HANDWOUND_REPLAY=v1:…`, before `cargo test` and the test's name;
+//! a long one is in a file that `HANDWOUND_REPLAY=@…` names. A replay knows what each decision was about. On code that
+//! has changed it fails at the first that differs, and says what was recorded and what is asked.
+//! [`Exploration::regressions`] keeps such lines in a file and replays them first.
 //!
 //! ```should_panic
 //! # use handwound_reactor::Threads;
@@ -122,6 +136,7 @@ mod reactor;
 mod regressions;
 mod replay;
 mod replay_file;
+mod runner;
 mod search;
 mod shared;
 mod shrink;
