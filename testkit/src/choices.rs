@@ -3,7 +3,16 @@
 //! A decision names its family, how many options there are and what it is about, and gets the number of the
 //! option taken; option 0 is always the plain one. Nothing else in this crate is left to chance.
 
+use std::thread::panicking;
+
+use handwound_reactor::Time;
+
+use crate::chance::{Lanes, Random};
+use crate::edits::{Change, Edits, Keeper, Order};
+use crate::pct::Pct;
+use crate::replay::{Asked, Record};
 use crate::search::Search;
+use crate::trace::TEST;
 
 /// What a decision is about. Families draw from separate streams, so that a new kind of decision in one does not
 /// change what a seed means for the others.
@@ -23,35 +32,83 @@ pub enum Family {
     Fault,
     /// The test's own decisions.
     Test,
+    // Families that came later stand below, so that older seeds keep their meaning.
+    /// How fast a connection is, and how it cuts its bytes into segments.
+    Line,
+    /// Failures of accept.
+    Accepts,
+    /// Sockets that cannot be made.
+    Sockets,
+    /// Connections that break.
+    Breaks,
+    /// Threads that cannot be started.
+    Starts,
+    /// Jumps of the date.
+    Date,
+    /// Slow peers.
+    Peers,
 }
 
-const FAMILIES: usize = 7;
+/// How many families there were when the first seeds were recorded.
+pub(crate) const FIRST_FAMILIES: usize = 7;
+pub(crate) const FAMILIES: usize = 14;
+
+impl Family {
+    pub(crate) const ALL: [Family; FAMILIES] = [
+        Family::Profile,
+        Family::Schedule,
+        Family::Split,
+        Family::Latency,
+        Family::Readiness,
+        Family::Fault,
+        Family::Test,
+        Family::Line,
+        Family::Accepts,
+        Family::Sockets,
+        Family::Breaks,
+        Family::Starts,
+        Family::Date,
+        Family::Peers,
+    ];
+
+    pub(crate) fn from_number(number: u32) -> Option<Family> {
+        Family::ALL.get(number as usize).copied()
+    }
+}
 
 /// Where decisions come from, and the record of those taken.
 #[derive(Debug)]
 pub struct Choices {
     source: Source,
-    record: Vec<Taken>,
+    record: Option<Record>,
+    keeper: Option<Keeper>,
+    /// Moves scheduled so far, and how many there may be.
+    moves: u64,
+    moves_max: u64,
+    /// Those of them at which there was a choice.
+    switches: u64,
+    /// Why this run is void: it no longer fits its replay, or takes too long for a candidate.
+    void: Option<String>,
 }
 
 #[derive(Debug)]
 enum Source {
     Calm,
     Random(Random),
-    Bytes { bytes: Vec<u8>, next: usize },
-    Replay { taken: Vec<Taken>, next: usize, prunes: bool },
-    Search(Box<Search>),
+    Pct { order: Pct, rest: Random },
+    Bytes(Lanes),
+    Replay { record: Record, next: usize },
+    Search(Box<dyn Search>),
+    Edits { edits: Edits, order: Option<Order>, prunes: bool },
 }
 
-/// One decision: the option, and a check on what was asked, by which a replay notices that it no longer fits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Taken {
-    check: u8,
-    option: u32,
+/// The moment at which someone is to go next.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Turn {
+    /// Who went last.
+    pub(crate) running: u32,
+    pub(crate) now: Time,
 }
-
-/// Decisions kept for a replay line; a run with more of them can only be repeated by its seed.
-const RECORD_MAX: usize = 1 << 22;
 
 impl Choices {
     /// Always the plain option: first come first served, whole reads and writes, no latency.
@@ -64,27 +121,60 @@ impl Choices {
         Choices::from(Source::Random(Random::new(seed)))
     }
 
+    /// Threads by priorities that change at `depth - 1` of the first `steps` moves, everything else as
+    /// [`seed`](Choices::seed) does. Of `n` threads that make at most `steps` moves, a defect that shows when `depth`
+    /// moves come in a certain order is hit with a probability of at least `1 / (n * steps^(depth - 1))`.
+    pub fn pct(seed: u64, depth: u32, steps: u64) -> Choices {
+        Choices::from(Source::Pct { order: Pct::new(seed, depth, steps), rest: Random::new(seed) })
+    }
+
     /// Decisions from outside, as a fuzzer or proptest gives them: one byte each (four where there are more than
-    /// 256 options), and the plain option when they have run out.
+    /// 256 options), and the plain option when they have run out. Families take their bytes from different places,
+    /// so that one more decision in one does not shift the others.
     pub fn bytes(bytes: impl Into<Vec<u8>>) -> Choices {
-        Choices::from(Source::Bytes { bytes: bytes.into(), next: 0 })
+        Choices::from(Source::Bytes(Lanes::new(bytes.into())))
     }
 
     /// The decisions of an earlier run, as [`recorded`](Choices::recorded) wrote them down.
     ///
+    /// A run that asks for something else, for more, or for less than was recorded, is a failure, at the first
+    /// decision that differs; a run that asks for less, when its [`Sim`](crate::Sim) is dropped.
+    ///
     /// # Errors
-    /// When `line` is not such a record.
+    /// When `line` is not such a record, or not all of it.
     pub fn replay(line: &str) -> Result<Choices, String> {
-        let (prunes, taken) = parse(line)?;
-        Ok(Choices::from(Source::Replay { taken, next: 0, prunes }))
+        Ok(Choices::from(Source::Replay { record: Record::parse(line)?, next: 0 }))
     }
 
-    pub(crate) fn search(search: Box<Search>) -> Choices {
+    pub(crate) fn search(search: Box<dyn Search>) -> Choices {
         Choices::from(Source::Search(search))
     }
 
+    /// The plain run but for `edits`; threads as `order` says where there is one.
+    pub(crate) fn edits(edits: Edits, order: Option<Order>, prunes: bool) -> Choices {
+        Choices::from(Source::Edits { edits, order, prunes }).studied()
+    }
+
     fn from(source: Source) -> Choices {
-        Choices { source, record: Vec::new() }
+        let record = Some(Record::default());
+        Choices { source, record, keeper: None, moves: 0, moves_max: u64::MAX, switches: 0, void: None }
+    }
+
+    /// Does not write decisions down: for runs that can be had again.
+    pub(crate) fn unrecorded(mut self) -> Choices {
+        self.record = None;
+        self
+    }
+
+    /// Notes decisions that are not plain by names that do not shift.
+    pub(crate) fn studied(mut self) -> Choices {
+        self.keeper = Some(Keeper::default());
+        self
+    }
+
+    pub(crate) fn at_most(mut self, moves: u64) -> Choices {
+        self.moves_max = moves;
+        self
     }
 
     /// Takes one of `options` options; no decision is made, and none recorded, where there is only one.
@@ -92,173 +182,175 @@ impl Choices {
     /// # Panics
     /// When a replay no longer fits, at the very decision.
     pub fn draw(&mut self, family: Family, options: u32, label: &'static str) -> u32 {
+        self.draw_for(family, TEST, options, label)
+    }
+
+    /// As [`draw`](Choices::draw), for somebody: decisions are counted for each, when runs are shrunk.
+    pub(crate) fn draw_for(&mut self, family: Family, subject: u32, options: u32, label: &'static str) -> u32 {
         if options <= 1 {
             return 0;
         }
+        let key = self.keeper.as_mut().map(|keeper| keeper.key(family, label.as_bytes(), subject));
+        let about = subject as u8;
         let option = match &mut self.source {
             Source::Calm => return 0,
-            Source::Random(random) => random.draw(family, options),
-            Source::Bytes { bytes, next } => from_bytes(bytes, next, options),
-            Source::Replay { taken, next, .. } => replayed(taken, next, family, options, label),
+            Source::Random(random) | Source::Pct { rest: random, .. } => random.draw(family, options),
+            Source::Bytes(lanes) => lanes.draw(family, options),
+            Source::Replay { .. } => self.replayed(Asked { family, label: label.into(), options, about }),
             Source::Search(search) if family == Family::Test => search.branch(options),
             Source::Search(_) => 0,
+            Source::Edits { edits, .. } => key.map_or(0, |key| edits.option(key, options)),
         };
-        self.note(family, options, label, option);
+        if let Some(record) = &mut self.record {
+            record.push(family, label, options, about, option);
+        }
+        if option != 0
+            && let (Some(keeper), Some(key)) = (&mut self.keeper, key)
+        {
+            keeper.note(key, key, option);
+        }
         option
     }
 
     /// Takes one of `actors` to go next; `footprint` are the objects touched since the last time.
-    pub(crate) fn schedule(&mut self, actors: &[u32], footprint: &mut u128) -> usize {
-        if let Source::Search(search) = &mut self.source {
-            let option = search.schedule(actors, std::mem::take(footprint));
-            if actors.len() > 1 {
-                self.note(Family::Schedule, actors.len() as u32, "next", option as u32);
-            }
-            return option;
+    pub(crate) fn schedule(&mut self, actors: &[u32], turn: Turn, footprint: &mut u128) -> usize {
+        self.moves += 1;
+        if self.moves > self.moves_max {
+            self.refuse(format!("stopped after {} moves", self.moves_max));
         }
-        self.draw(Family::Schedule, actors.len() as u32, "next") as usize
+        let (options, label) = (actors.len() as u32, "next");
+        let keys = self.keeper.as_mut().map(|keeper| {
+            let time = turn.now.since_start().as_nanos().to_be_bytes();
+            let mut key = |label| keeper.key(Family::Schedule, label, turn.running);
+            (key(label.as_bytes()), key(&time))
+        });
+        self.switches += u64::from(options > 1);
+        let option = match &mut self.source {
+            Source::Search(search) => search.schedule(actors, turn, std::mem::take(footprint)),
+            Source::Pct { order, .. } => order.schedule(actors),
+            _ if options == 1 => return 0,
+            Source::Calm => return 0,
+            Source::Random(random) => random.draw(Family::Schedule, options) as usize,
+            Source::Edits { order: Some(order), .. } => order.schedule(options) as usize,
+            Source::Bytes(lanes) => lanes.draw(Family::Schedule, options) as usize,
+            Source::Replay { .. } => {
+                let about = check_of(actors);
+                self.replayed(Asked { family: Family::Schedule, label: label.into(), options, about }) as usize
+            }
+            Source::Edits { edits, .. } => keys.map_or(0, |(key, timed)| edits.schedule(key, timed, actors)),
+        };
+        if options > 1 {
+            if let Some(record) = &mut self.record {
+                record.push(Family::Schedule, label, options, check_of(actors), option as u32);
+            }
+            if option != 0
+                && let (Some(keeper), Some((key, timed))) = (&mut self.keeper, keys)
+            {
+                keeper.note(key, timed, actors[option]);
+            }
+        }
+        option
+    }
+
+    fn replayed(&mut self, asked: Asked) -> u32 {
+        let Source::Replay { record, next } = &mut self.source else { return 0 };
+        match record.fit(*next, &asked) {
+            Ok(option) if self.void.is_none() => {
+                *next += 1;
+                option
+            }
+            Ok(_) => {
+                self.refuse(String::new());
+                0
+            }
+            Err(why) => {
+                self.refuse(why);
+                0
+            }
+        }
+    }
+
+    /// The run is void from here on. It may catch the panic; then the next decision panics again.
+    fn refuse(&mut self, why: String) {
+        let why = self.void.get_or_insert(why).clone();
+        // Not in a destructor, while another panic is under way: that would end the process.
+        if !panicking() {
+            panic!("{why}");
+        }
     }
 
     /// Whether orders that make no difference are to be left out.
     pub(crate) fn prunes(&self) -> bool {
         match &self.source {
             Source::Search(search) => search.prunes(),
-            Source::Replay { prunes, .. } => *prunes,
+            Source::Replay { record, .. } => record.prunes,
+            Source::Edits { prunes, .. } => *prunes,
             _ => false,
+        }
+    }
+
+    /// Whether a search compares states: then it must know when threads and objects get their numbers.
+    pub(crate) fn compares(&self) -> bool {
+        matches!(&self.source, Source::Search(search) if search.compares())
+    }
+
+    /// The test itself begins to drive: what it does next may depend on all there is.
+    pub(crate) fn barrier(&mut self) {
+        if let Source::Search(search) = &mut self.source {
+            search.barrier();
         }
     }
 
     /// The decisions taken so far, as one word for [`replay`](Choices::replay).
     pub fn recorded(&self) -> String {
-        use std::fmt::Write;
-        let mut line = format!("v1:{:02x}", u8::from(self.prunes()));
-        for taken in &self.record {
-            let _ = write!(line, "{:02x}", taken.check);
-            let mut rest = taken.option;
-            loop {
-                let more = if rest > 0x7f { 0x80 } else { 0 };
-                let _ = write!(line, "{:02x}", (rest & 0x7f) | more);
-                rest >>= 7;
-                if more == 0 {
-                    break;
-                }
-            }
-        }
-        line
+        let mut record = self.record.clone().unwrap_or_default();
+        record.prunes = self.prunes();
+        record.moves = self.moves as u32;
+        record.line()
     }
 
     /// How many decisions have been taken, of those that are recorded.
     pub fn recorded_len(&self) -> usize {
-        self.record.len()
+        self.record.as_ref().map_or(0, Record::len)
     }
 
-    pub(crate) fn into_search(self) -> Option<Box<Search>> {
+    /// How many of the recorded decisions were not the plain ones.
+    pub(crate) fn not_plain(&self) -> usize {
+        self.record.as_ref().map_or(0, Record::not_plain)
+    }
+
+    pub(crate) fn moves(&self) -> u64 {
+        self.moves
+    }
+
+    pub(crate) fn switches(&self) -> u64 {
+        self.switches
+    }
+
+    /// Why the run that has ended is void: it did not fit its replay.
+    pub(crate) fn verdict(&self) -> Option<String> {
+        match &self.source {
+            Source::Replay { record, next } => self.void.clone().or_else(|| record.left_over(*next, self.moves as u32)),
+            _ => self.void.clone(),
+        }
+    }
+
+    pub(crate) fn into_search(self) -> Option<Box<dyn Search>> {
         match self.source {
             Source::Search(search) => Some(search),
             _ => None,
         }
     }
 
-    fn note(&mut self, family: Family, options: u32, label: &'static str, option: u32) {
-        if self.record.len() < RECORD_MAX {
-            self.record.push(Taken { check: check(family, options, label), option });
-        }
+    pub(crate) fn into_changes(self) -> Vec<Change> {
+        self.keeper.map(Keeper::into_changes).unwrap_or_default()
     }
 }
 
-fn from_bytes(bytes: &[u8], next: &mut usize, options: u32) -> u32 {
-    let width = if options > 256 { 4 } else { 1 };
-    let mut number = 0;
-    for _ in 0..width {
-        number = number << 8 | u32::from(bytes.get(*next).copied().unwrap_or(0));
-        *next += 1;
-    }
-    number % options
-}
-
-fn replayed(taken: &[Taken], next: &mut usize, family: Family, options: u32, label: &str) -> u32 {
-    let index = *next;
-    let Some(one) = taken.get(index) else { return 0 };
-    *next += 1;
-    assert!(
-        one.check == check(family, options, label) && one.option < options,
-        "the replay no longer fits: decision {index} of {} is now about {label:?} ({family:?}, {options} options); \
-         the code has changed since it was recorded, or the test is not deterministic",
-        taken.len(),
-    );
-    one.option
-}
-
-fn check(family: Family, options: u32, label: &str) -> u8 {
-    let mut hash = 0xcbf2_9ce4_8422_2325_u64 ^ (family as u64) << 32 ^ u64::from(options);
-    for byte in label.bytes() {
-        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-    }
-    (hash >> 40) as u8
-}
-
-/// Whether there were fewer decisions for want of orders that make no difference, and those there were.
-fn parse(line: &str) -> Result<(bool, Vec<Taken>), String> {
-    let digits = line.trim().strip_prefix("v1:").ok_or("a replay begins with `v1:`")?;
-    if !digits.is_ascii() || digits.len() % 2 != 0 {
-        return Err("a replay is `v1:` and an even number of hexadecimal digits; was it cut?".into());
-    }
-    let mut bytes = (0..digits.len()).step_by(2).map(|at| u8::from_str_radix(&digits[at..at + 2], 16));
-    let prunes = match bytes.next() {
-        Some(Ok(mode @ 0..=1)) => mode == 1,
-        _ => return Err("after `v1:` there should be 00 or 01".into()),
-    };
-    let mut taken = Vec::new();
-    while let Some(check) = bytes.next() {
-        let check = check.map_err(|error| error.to_string())?;
-        let (mut option, mut shift) = (0_u32, 0);
-        loop {
-            let byte = bytes.next().ok_or("the replay ends within a decision; was it cut?")?;
-            let byte = byte.map_err(|error| error.to_string())?;
-            option |= u32::from(byte & 0x7f).checked_shl(shift).unwrap_or(0);
-            shift += 7;
-            if byte & 0x80 == 0 {
-                break;
-            }
-        }
-        taken.push(Taken { check, option });
-    }
-    Ok((prunes, taken))
-}
-
-/// Chance of our own: recorded seeds must not change with a dependency.
-#[derive(Debug)]
-struct Random {
-    streams: [u64; FAMILIES],
-    /// How often of 256 the plain schedule is taken without drawing further: it differs per seed, as no one bias
-    /// finds all kinds of races.
-    stay: u8,
-}
-
-impl Random {
-    fn new(seed: u64) -> Random {
-        let mut root = seed;
-        let streams = std::array::from_fn(|_| split_mix(&mut root));
-        let stay = [0, 0, 128, 230][(split_mix(&mut root) % 4) as usize];
-        Random { streams, stay }
-    }
-
-    fn draw(&mut self, family: Family, options: u32) -> u32 {
-        let number = split_mix(&mut self.streams[family as usize]);
-        if family == Family::Schedule && ((number & 0xff) as u8) < self.stay {
-            return 0;
-        }
-        (((number >> 32) * u64::from(options)) >> 32) as u32
-    }
-}
-
-/// SplitMix64 (Steele, Lea, Flood 2014): one addition and a mixing function, any state is a good one.
-fn split_mix(state: &mut u64) -> u64 {
-    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let mut mixed = *state;
-    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^ (mixed >> 31)
+/// A check byte over who can go.
+fn check_of(actors: &[u32]) -> u8 {
+    let hash = actors.iter().fold(7_u32, |hash, &actor| (hash ^ actor).wrapping_mul(0x9e37_79b1));
+    (hash >> 24) as u8
 }
 
 #[cfg(test)]
@@ -267,18 +359,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn split_mix_is_the_published_function() {
-        let mut state = 1_234_567;
-        assert_eq!(split_mix(&mut state), 6_457_827_717_110_365_317);
-        assert_eq!(split_mix(&mut state), 3_203_168_211_198_807_973);
-    }
-
-    #[test]
     fn families_do_not_shift_each_other() {
-        let (mut with, mut without) = (Choices::seed(3), Choices::seed(3));
-        for _ in 0..50 {
-            with.draw(Family::Fault, 7, "some new fault");
-            assert_eq!(with.draw(Family::Split, 1000, "n"), without.draw(Family::Split, 1000, "n"));
+        let bytes: Vec<u8> = (0..4000).map(|n| (n % 251) as u8).collect();
+        let sources: [&dyn Fn() -> Choices; 3] =
+            [&|| Choices::seed(3), &|| Choices::pct(3, 2, 10), &|| Choices::bytes(bytes.clone())];
+        for source in sources {
+            let (mut with, mut without) = (source(), source());
+            for _ in 0..50 {
+                with.draw(Family::Fault, 7, "some new fault");
+                assert_eq!(with.draw(Family::Split, 100, "n"), without.draw(Family::Split, 100, "n"));
+            }
         }
     }
 
@@ -288,15 +378,31 @@ mod tests {
         let drawn: Vec<u32> = (2..300).map(|n| first.draw(Family::Latency, n, "latency")).collect();
         let mut again = Choices::replay(&first.recorded()).unwrap();
         assert_eq!(drawn, (2..300).map(|n| again.draw(Family::Latency, n, "latency")).collect::<Vec<_>>());
-        assert_eq!(again.draw(Family::Latency, 5, "beyond the end"), 0);
+        assert_eq!(again.verdict(), None);
 
-        let mut other = Choices::replay(&first.recorded()).unwrap();
-        let refused = std::panic::catch_unwind(move || other.draw(Family::Fault, 2, "latency"));
-        assert!(refused.unwrap_err().downcast::<String>().unwrap().contains("no longer fits: decision 0 of 298"));
-        assert!(Choices::replay("v1:0").is_err());
-        assert!(Choices::replay("v1:00ff80").is_err());
-        assert!(Choices::replay("v1:02").is_err());
-        assert!(Choices::replay("7").is_err());
+        let refused = |choices: Choices, family, options, label| {
+            let mut choices = choices;
+            let payload = std::panic::catch_unwind(move || choices.draw(family, options, label)).unwrap_err();
+            *payload.downcast::<String>().unwrap()
+        };
+        let beyond = refused(again, Family::Latency, 5, "beyond");
+        assert!(beyond.contains("ends after 298 decisions, and the run goes on to ask for `beyond`"), "{beyond}");
+        let other = refused(Choices::replay(&first.recorded()).unwrap(), Family::Fault, 2, "break");
+        assert!(other.contains("decision 0 of 298 was recorded about `latency` (Latency, 2 options"), "{other}");
+        assert!(other.contains("is now about `break` (Fault, 2 options"), "{other}");
+        for not_a_replay in ["v1:0", "v1:", "v2:AAAA", "7", "v1:AAAAAAAA"] {
+            assert!(Choices::replay(not_a_replay).is_err(), "{not_a_replay}");
+        }
+    }
+
+    #[test]
+    fn a_replay_that_was_not_used_up_is_void() {
+        let mut first = Choices::seed(9);
+        first.draw(Family::Test, 5, "one");
+        first.draw(Family::Test, 6, "two");
+        let mut again = Choices::replay(&first.recorded()).unwrap();
+        again.draw(Family::Test, 5, "one");
+        assert!(again.verdict().unwrap().contains("ended after 1 of its 2 decisions, where `two` (Test, 6 options"));
     }
 
     #[test]

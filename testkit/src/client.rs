@@ -1,15 +1,20 @@
 //! Scripted clients: the other end of a server's connections, worked by the test itself.
 
-use std::collections::VecDeque;
 use std::fmt;
+use std::io::ErrorKind;
 use std::sync::Arc;
 
 use handwound_reactor::{Address, Close};
 
-use crate::choices::Family;
+use crate::buffer::Buffer;
 use crate::network::{Link, Owner};
+use crate::pace::Pacing;
+use crate::shared::Shared;
 use crate::trace::What;
-use crate::world::{Shared, World};
+use crate::world::World;
+
+/// Stands for the number of a connection that is being made.
+const NOT_YET: u32 = u32::MAX;
 
 /// How the server has parted from a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +27,19 @@ pub enum Parting {
     Reset,
     /// Nobody listens there.
     Refused,
+    /// The connect got no answer.
+    Unanswered,
+}
+
+/// What a client does with what it receives.
+struct Script(Box<Answers>);
+
+type Answers = dyn FnMut(&[u8], &mut Vec<u8>) -> usize + Send;
+
+impl fmt::Debug for Script {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Script")
+    }
 }
 
 #[derive(Debug)]
@@ -30,9 +48,11 @@ pub(crate) struct ClientState {
     /// Everything received, and how much of it has been taken.
     received: Vec<u8>,
     taken: usize,
-    outbox: VecDeque<u8>,
+    pub(crate) outbox: Buffer,
     /// Reads as soon as something comes.
-    eager: bool,
+    pub(crate) eager: bool,
+    pub(crate) writes: Option<Pacing>,
+    pub(crate) reads: Option<Pacing>,
     /// To end its stream once the outbox is empty.
     finishing: bool,
     finished: bool,
@@ -40,6 +60,8 @@ pub(crate) struct ClientState {
     left: Option<Parting>,
     /// It has left, but what it sent before is still to go out.
     lingering: bool,
+    /// Answers what comes; see [`Client::script`].
+    script: Option<Script>,
 }
 
 /// A client that does what the test says, at once and without a task of its own.
@@ -62,17 +84,6 @@ impl Client {
     pub(crate) fn connect(world: &Arc<Shared>, to: &Address) -> Client {
         let index = world.with(|w| w.client_connect(to));
         Client { world: Arc::clone(world), index }
-    }
-
-    /// Sends bytes; what finds no room waits, and follows as the server reads. Nothing happens to them after the
-    /// server has reset the connection.
-    ///
-    /// # Panics
-    /// When this client has already ended its own stream.
-    #[track_caller]
-    pub fn send(&self, bytes: impl AsRef<[u8]>) {
-        let sent = self.world.with(|w| w.client_send(self.index, bytes.as_ref()));
-        assert!(sent, "this client has ended its stream (finish, close or reset); it cannot send any more");
     }
 
     /// Everything received so far, including what was taken.
@@ -139,12 +150,46 @@ impl Client {
     /// Ends being slow: reads all there is and all that comes.
     pub fn read_eagerly(&self) {
         self.world.with(|w| {
-            w.net.clients[self.index as usize].eager = true;
+            let client = &mut w.net.clients[self.index as usize];
+            (client.eager, client.reads) = (true, None);
             if let Some(connection) = w.client_connection(self.index) {
                 w.end_of(connection, 0).room_max = w.network.receive_buffer_bytes;
                 w.client_read(self.index, usize::MAX);
                 w.freed(connection, 0);
             }
+        });
+    }
+
+    /// Has `script` answer what comes, at once and inside the world: it is given what has been received and not yet
+    /// taken, adds what it wants to send to the second argument, and returns how many bytes it takes. They are
+    /// forgotten: a client with a script can go on for ever. Begins with what is there already.
+    ///
+    /// ```
+    /// # use handwound_reactor::{Address, ListenOptions, Reactor};
+    /// # use handwound_testkit::{Choices, Sim};
+    /// # let sim = Sim::new(Choices::calm());
+    /// # let mut reactor = sim.reactor("server");
+    /// # let at = Address::Tcp("127.0.0.1:80".parse()?);
+    /// # let listener = reactor.listen(&at, &ListenOptions::default())?;
+    /// # let client = sim.connect(&at);
+    /// // Greets first, then answers each line with `next`.
+    /// client.script(|received, send| match received.iter().position(|&byte| byte == b'\n') {
+    ///     Some(end) => {
+    ///         send.extend(b"next\n");
+    ///         end + 1
+    ///     }
+    ///     None => 0,
+    /// });
+    /// client.send("hello\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Panics
+    /// Later, when `script` takes more than there is, or calls into the world.
+    pub fn script(&self, script: impl FnMut(&[u8], &mut Vec<u8>) -> usize + Send + 'static) {
+        self.world.with(|w| {
+            w.net.clients[self.index as usize].script = Some(Script(Box::new(script)));
+            w.client_script(self.index);
         });
     }
 
@@ -161,6 +206,10 @@ impl Client {
         })
     }
 
+    pub(crate) fn world<R>(&self, use_it: impl FnOnce(&mut World, u32) -> R) -> R {
+        self.world.with(|w| use_it(w, self.index))
+    }
+
     fn with<R>(&self, use_it: impl FnOnce(&mut ClientState) -> R) -> R {
         self.world.with(|w| use_it(&mut w.net.clients[self.index as usize]))
     }
@@ -170,41 +219,52 @@ impl World {
     fn client_connect(&mut self, to: &Address) -> u32 {
         let index = self.net.clients.len() as u32;
         let from = self.peer_address(to);
+        let [writes, reads] = self.drawn_paces().map(|drawn| drawn.map(Pacing::new));
         let state = ClientState {
-            connection: 0,
+            connection: NOT_YET,
             received: Vec::new(),
             taken: 0,
-            outbox: VecDeque::new(),
-            eager: true,
+            outbox: Buffer::default(),
+            eager: reads.is_none(),
+            writes,
+            reads,
             finishing: false,
             finished: false,
             left: None,
             lingering: false,
+            script: None,
         };
         self.net.clients.push(state);
         let connection = self.dial(Owner::Client(index), from, to);
         self.net.clients[index as usize].connection = connection;
+        if let Some((way, byte, how)) = self.drawn_break() {
+            self.break_line(connection, way.to(), byte, how);
+        }
         index
     }
 
     /// The connection of a client that has not left.
-    fn client_connection(&self, client: u32) -> Option<u32> {
+    pub(crate) fn client_connection(&self, client: u32) -> Option<u32> {
         let state = &self.net.clients[client as usize];
-        state.left.is_none().then_some(state.connection)
+        (state.left.is_none() && state.connection != NOT_YET).then_some(state.connection)
     }
 
-    fn client_send(&mut self, client: u32, bytes: &[u8]) -> bool {
-        let state = &mut self.net.clients[client as usize];
-        if state.finishing || state.left.is_some() {
-            return false;
+    pub(crate) fn client_can_send(&self, client: u32) -> bool {
+        let state = &self.net.clients[client as usize];
+        !state.finishing && state.left.is_none()
+    }
+
+    pub(crate) fn client_send(&mut self, client: u32, bytes: &[u8]) {
+        if !self.client_can_send(client) {
+            return;
         }
+        let state = &mut self.net.clients[client as usize];
         state.outbox.extend(bytes);
         let connection = state.connection;
         self.touch_connection(connection);
         let number = self.number(connection, 0);
         self.note(What::ClientSend, number, bytes.len() as u64);
         self.client_flush(client);
-        true
     }
 
     /// Sends what waits and finds room. Called whenever there may be some.
@@ -214,6 +274,7 @@ impl World {
             return;
         }
         let connection = state.connection;
+        self.touch_connection(connection);
         let (link, dead) = (self.end_of(connection, 0).link, self.end_of(connection, 0).dead);
         if dead {
             self.net.clients[client as usize].outbox.clear();
@@ -221,13 +282,21 @@ impl World {
         // Not to be entered again from the arrival of what it sends.
         let mut outbox = std::mem::take(&mut self.net.clients[client as usize].outbox);
         while link == Link::Up && !outbox.is_empty() {
-            let room = self.room(connection, 0).min(outbox.len());
+            let mut room = self.room(connection, 0).min(outbox.len());
             if room == 0 || self.end_of(connection, 0).dead {
                 break;
             }
+            room = room.min(self.may_write(client));
+            if room == 0 {
+                break;
+            }
             let segment = if self.network.short_writes { self.part_of(room, "segment") } else { room };
-            let bytes: Vec<u8> = outbox.drain(..segment).collect();
-            self.transmit(connection, 0, std::iter::once(bytes.as_slice()));
+            self.transmit(connection, 0, std::iter::once(&outbox.as_slice()[..segment]));
+            outbox.take(segment);
+            let now = self.now;
+            if let Some(pacing) = &mut self.net.clients[client as usize].writes {
+                pacing.done(now);
+            }
         }
         let state = &mut self.net.clients[client as usize];
         let empty = outbox.is_empty();
@@ -272,6 +341,7 @@ impl World {
         let connection = self.net.clients[client as usize].connection;
         let end = self.end_of(connection, 0);
         match end {
+            _ if end.link == Link::Failed && end.failure == ErrorKind::TimedOut => Parting::Unanswered,
             _ if end.link == Link::Failed => Parting::Refused,
             _ if !end.inbox.is_empty() => Parting::Open,
             _ if end.ended => Parting::Finished,
@@ -291,32 +361,60 @@ impl World {
             let number = self.number(connection, 0);
             self.note(What::ClientRead, number, count as u64);
         }
-        let read = self.net.connections[connection as usize].ends[0].inbox.drain(..count);
-        self.net.clients[client as usize].received.extend(read);
+        let inbox = &mut self.net.connections[connection as usize].ends[0].inbox;
+        self.net.clients[client as usize].received.extend_from_slice(&inbox.as_slice()[..count]);
+        inbox.take(count);
         self.freed(connection, 0);
+        self.client_script(client);
         count
+    }
+
+    /// Lets a client's script answer, as long as it takes something.
+    fn client_script(&mut self, client: u32) {
+        let Some(mut script) = self.net.clients[client as usize].script.take() else { return };
+        let mut send = Vec::new();
+        loop {
+            let state = &mut self.net.clients[client as usize];
+            let taken = script.0(&state.received, &mut send);
+            state.received.drain(..taken);
+            if !send.is_empty() {
+                self.client_send(client, &send);
+                send.clear();
+            }
+            if taken == 0 || self.net.clients[client as usize].received.is_empty() {
+                break;
+            }
+        }
+        self.net.clients[client as usize].script = Some(script);
     }
 
     /// Something has come for a client.
     pub(crate) fn client_readable(&mut self, client: u32) {
         let state = &self.net.clients[client as usize];
-        if state.eager && state.left.is_none() {
+        // A refusal can come before the connection has its number.
+        if state.left.is_some() || state.connection == NOT_YET {
+            return;
+        }
+        if state.eager {
             self.client_read(client, usize::MAX);
+            return;
+        }
+        let connection = state.connection;
+        while state_reads(self, client) && !self.end_of(connection, 0).inbox.is_empty() {
+            let bytes = self.may_read(client);
+            if bytes == 0 {
+                return;
+            }
+            self.client_read(client, bytes);
+            let now = self.now;
+            if let Some(pacing) = &mut self.net.clients[client as usize].reads {
+                pacing.done(now);
+            }
         }
     }
+}
 
-    /// Between one byte and all of `bytes`, the plain choice being all.
-    pub(crate) fn part_of(&mut self, bytes: usize, label: &'static str) -> usize {
-        if bytes <= 1 {
-            return bytes;
-        }
-        let few = |world: &mut World, max: usize| {
-            1 + world.draw(Family::Split, u32::try_from(max).unwrap_or(u32::MAX), label) as usize
-        };
-        match self.draw(Family::Split, 4, label) {
-            0 | 1 => bytes,
-            2 => few(self, bytes.min(8)),
-            _ => few(self, bytes),
-        }
-    }
+/// Whether it reads by itself, slowly.
+fn state_reads(world: &World, client: u32) -> bool {
+    world.net.clients[client as usize].reads.is_some()
 }

@@ -13,10 +13,13 @@ use std::thread::panicking;
 
 use handwound_reactor::Time;
 
-use crate::coroutine::{Ended, Fiber, suspend};
+use crate::coroutine::{Ended, Fiber};
 use crate::diagnosis;
+use crate::failure;
+use crate::shared::Shared;
+use crate::strand::{Backend, Strand, suspend};
 use crate::trace::{NEVER, TEST};
-use crate::world::{Goal, Op, Pick, Shared};
+use crate::world::{Goal, Op, Pick};
 
 thread_local! {
     /// The task that runs on this OS thread, and its world.
@@ -37,7 +40,7 @@ const STOPS_MAX: u32 = 10_000;
 
 pub(crate) struct Driver {
     pub(crate) world: Arc<Shared>,
-    fibers: RefCell<Vec<Option<Fiber>>>,
+    strands: RefCell<Vec<Option<Strand>>>,
     driving: Cell<bool>,
 }
 
@@ -143,7 +146,7 @@ fn forlorn(world: &Shared, why: &str) {
 
 impl Driver {
     pub(crate) fn new(world: Arc<Shared>) -> Rc<Driver> {
-        let driver = Rc::new(Driver { world, fibers: RefCell::default(), driving: Cell::new(false) });
+        let driver = Rc::new(Driver { world, strands: RefCell::default(), driving: Cell::new(false) });
         DRIVERS.with_borrow_mut(|all| all.push((key(&driver.world), Rc::downgrade(&driver))));
         driver
     }
@@ -151,7 +154,7 @@ impl Driver {
     /// Starts a task whose body may hold what cannot leave this OS thread.
     pub(crate) fn spawn_local(&self, name: &str, body: Box<dyn FnOnce()>) {
         let task = self.world.with(|w| w.spawn(name, None));
-        self.put(task, Fiber::new(body));
+        self.put(task, Strand::Fiber(Fiber::new(body)));
     }
 
     /// Runs tasks until `goal`; the clock goes no further than `clock_max`.
@@ -159,15 +162,18 @@ impl Driver {
         assert!(!self.driving.replace(true), "the world is driven by the test, not by one of its tasks");
         let _over = Over(self);
         self.world.with(|w| w.aim(goal, clock_max));
+        self.look_for_trespassers();
         loop {
             match self.world.with(|w| w.picked.take().unwrap_or_else(|| w.pick())) {
                 Pick::Task(task) => {
                     if let Some(payload) = self.resume(task) {
-                        eprintln!("the panic above was in the simulated thread `{}`", self.name(task));
+                        if !failure::is_quiet() {
+                            eprintln!("the panic above was in the simulated thread `{}`", self.name(task));
+                        }
                         resume_unwind(payload);
                     }
                 }
-                Pick::Stop => return,
+                Pick::Stop => return self.look_for_trespassers(),
                 Pick::Spent => {
                     let report = self.world.with(|w| diagnosis::livelock(w));
                     panic!("{report}");
@@ -176,42 +182,65 @@ impl Driver {
         }
     }
 
+    /// # Panics
+    /// When an OS thread that is no part of this world has called into it.
+    fn look_for_trespassers(&self) {
+        if let Some(text) = self.world.trespasser() {
+            panic!("{text}");
+        }
+    }
+
     fn name(&self, task: u32) -> String {
         self.world.with(|w| w.task_name(task).to_owned())
     }
 
-    fn put(&self, task: u32, fiber: Fiber) {
-        let mut fibers = self.fibers.borrow_mut();
+    fn put(&self, task: u32, strand: Strand) {
+        let mut strands = self.strands.borrow_mut();
         let index = task as usize;
-        if fibers.len() <= index {
-            fibers.resize_with(index + 1, || None);
+        if strands.len() <= index {
+            strands.resize_with(index + 1, || None);
         }
-        fibers[index] = Some(fiber);
+        strands[index] = Some(strand);
     }
 
     /// Lets a task go on to its next switch; the payload, if it ends by a panic.
     fn resume(&self, task: u32) -> Option<Box<dyn Any + Send>> {
-        let kept = self.fibers.borrow_mut().get_mut(task as usize).and_then(Option::take);
-        let mut fiber = match kept {
-            Some(fiber) => fiber,
-            None => {
-                let body = self.world.with(|w| w.tasks[task as usize].body.take());
-                Fiber::new(body.expect("a task that has not ended has a fiber or a body"))
-            }
-        };
+        let kept = self.strands.borrow_mut().get_mut(task as usize).and_then(Option::take);
+        let mut strand = kept.unwrap_or_else(|| self.begin(task));
         let outer = CURRENT.replace(Some((key(&self.world), task)));
-        let ended = fiber.resume();
+        let ended = strand.resume();
         CURRENT.set(outer);
         match ended {
             None => {
-                self.put(task, fiber);
+                self.put(task, strand);
                 None
             }
             Some(ended) => {
-                fiber.recycle();
+                strand.recycle();
                 self.ended(task, ended)
             }
         }
+    }
+
+    fn begin(&self, task: u32) -> Strand {
+        let (backend, name, body) = self.world.with(|w| {
+            let name = match w.backend {
+                Backend::Coroutines => String::new(),
+                Backend::OsThreads => w.task_name(task).to_owned(),
+            };
+            (w.backend, name, w.tasks[task as usize].body.take())
+        });
+        let body = body.expect("a task that has not ended has a strand or a body");
+        if backend == Backend::Coroutines {
+            return Strand::Fiber(Fiber::new(body));
+        }
+        let key = key(&self.world);
+        let body = Box::new(move || {
+            // Whose task this is; in coroutines, `resume` says so.
+            CURRENT.set(Some((key, task)));
+            body();
+        });
+        Strand::new(backend, &self.world, &name, body)
     }
 
     fn ended(&self, task: u32, ended: Ended) -> Option<Box<dyn Any + Send>> {
@@ -242,13 +271,13 @@ impl Driver {
                 break;
             }
         }
-        for (task, fiber) in self.fibers.take().into_iter().enumerate() {
-            if let Some(fiber) = fiber {
+        for (task, strand) in self.strands.take().into_iter().enumerate() {
+            if let Some(strand) = strand {
                 eprintln!(
                     "the simulated thread `{}` does not end when unwound; it is left behind",
                     self.name(task as u32)
                 );
-                std::mem::forget(fiber);
+                std::mem::forget(strand);
             }
         }
         DRIVERS.with_borrow_mut(|all| all.retain(|(of, _)| *of != key(&self.world)));
@@ -261,7 +290,7 @@ impl Driver {
         }
         // Out of the lock: what a body owns may call back when it is dropped.
         drop(self.world.with(|w| w.tasks[task as usize].body.take()));
-        drop(self.fibers.borrow_mut().get_mut(task as usize).and_then(Option::take));
+        drop(self.strands.borrow_mut().get_mut(task as usize).and_then(Option::take));
         true
     }
 }

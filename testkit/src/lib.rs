@@ -59,8 +59,22 @@
 //!
 //! [`explore`] runs a test with many seeds: other orders of threads, and a rougher network for each
 //! ([`NetworkOptions`]). [`explore_all`] runs it in every order, leaving out those that differ only in how moves on
-//! different objects are arranged. A run that fails prints the line that repeats it: `HANDWOUND_SEED=7` or
-//! `HANDWOUND_REPLAY=v1:…`, before `cargo test` and the test's name.
+//! different objects are arranged. [`for_every_cut`] splits and resets a conversation at every byte. [`Exploration`]
+//! is the one behind them, with all there is to say:
+//!
+//! | | what is searched | what it promises |
+//! |---|---|---|
+//! | [`Exploration::random`] | threads and network, by chance | nothing, and finds most |
+//! | [`Exploration::pct`] | threads by priorities, the network by chance | a defect of depth `d` in one of `n * steps^(d - 1)` runs, on average |
+//! | [`Exploration::all`] | every order of threads, every [`Sim::choose`] | no other outcome is possible |
+//! | [`Exploration::bounded`] | the same with few preemptions, least first | no other outcome with so many |
+//! | [`Exploration::answers`] | every [`Sim::choose`], threads in the plain order | every answer was tried |
+//!
+//! A run that fails is made small: the plain run but for the few decisions that matter. The report has the message,
+//! the seed, the run, and the line that repeats it, `HANDWOUND_REPLAY=v1:…`, before `cargo test` and the test's name;
+//! a long one is in a file that `HANDWOUND_REPLAY=@…` names. A replay knows what each decision was about. On code that
+//! has changed it fails at the first that differs, and says what was recorded and what is asked.
+//! [`Exploration::regressions`] keeps such lines in a file and replays them first.
 //!
 //! ```should_panic
 //! # use handwound_reactor::Threads;
@@ -93,30 +107,63 @@
 //! and readiness is fickle, each as a real system may.
 #![deny(unsafe_code)]
 
+mod addresses;
+mod bounded;
+mod buffer;
+mod chance;
 mod choices;
 mod client;
+mod coder;
 pub mod contract;
 mod coroutine;
+mod cuts;
 mod diagnosis;
+mod dial;
 mod driver;
+mod edits;
+mod errno;
 mod explore;
+mod failure;
+mod faults;
+mod line;
 mod network;
 mod network_options;
 #[cfg(test)]
 mod network_tests;
+mod pace;
+mod pct;
 mod reactor;
+mod regressions;
+mod replay;
+mod replay_file;
+mod runner;
 mod search;
+mod shared;
+mod shrink;
 mod sim;
 mod sockets;
+mod strand;
 mod threads;
 mod trace;
+mod trouble;
+mod twice;
 mod world;
 
 pub use choices::{Choices, Family};
 pub use client::{Client, Parting};
+pub use cuts::{Cut, for_every_cut};
 pub use diagnosis::{GateInfo, TaskInfo, TaskState};
-pub use explore::{All, Report, explore, explore_all, seeds};
-pub use network_options::NetworkOptions;
+pub use errno::{
+    ECONNABORTED, ECONNREFUSED, ECONNRESET, EINTR, EMFILE, ENFILE, ENOBUFS, ENOMEM, ETIMEDOUT, SystemError,
+};
+pub use explore::{All, Exploration, Report, explore, explore_all, seeds};
+pub use failure::Failure;
+pub use faults::{Break, Call, Fault, FaultPlan, Host, Way};
+pub use network_options::{Latency, NetworkOptions, Segments};
+pub use pace::{Pace, Sent};
 pub use reactor::MockReactor;
-pub use sim::Sim;
+pub use sim::{Destination, Sim};
+pub use strand::Backend;
 pub use threads::SimThreads;
+pub use trouble::{Drift, Trouble};
+pub use twice::check_deterministic;

@@ -7,15 +7,15 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::io::{self, ErrorKind};
-use std::time::Duration;
 
 use handwound_reactor::{Address, Close, Time};
 
-use crate::choices::Family;
+use crate::buffer::Buffer;
 use crate::client::ClientState;
+use crate::line::{Line, Tick};
 use crate::sockets::ReactorState;
 use crate::trace::{What, end_number};
-use crate::world::World;
+use crate::world::{UNDER_WAY, World};
 
 /// Who holds an end of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,20 +42,26 @@ pub(crate) enum Link {
 #[derive(Debug)]
 pub(crate) struct End {
     pub(crate) owner: Owner,
+    /// Where it is, for partitions; also when its owner has gone.
+    pub(crate) host: Option<u32>,
+    /// The way here.
+    pub(crate) line: Line,
     pub(crate) link: Link,
     pub(crate) local: Address,
     /// Arrived, not yet read.
-    pub(crate) inbox: VecDeque<u8>,
+    pub(crate) inbox: Buffer,
     /// On the way here.
-    under_way: VecDeque<u8>,
+    pub(crate) under_way: Buffer,
     pub(crate) room_max: usize,
     /// When the last thing on the way here arrives: nothing overtakes it.
-    last_due: Time,
+    pub(crate) last_due: Time,
     pub(crate) things_under_way: u32,
     /// The peer's stream has ended, after what is in the inbox.
     pub(crate) ended: bool,
     /// Told once to the next call that asks.
     pub(crate) error: Option<ErrorKind>,
+    /// Why the connect has failed, once it has.
+    pub(crate) failure: ErrorKind,
     /// Reset by either side, or refused: nothing comes or goes any more.
     pub(crate) dead: bool,
     /// Our stream has ended.
@@ -66,28 +72,32 @@ pub(crate) struct End {
 #[derive(Debug)]
 pub(crate) struct Connection {
     pub(crate) serial: u32,
-    object: u32,
+    pub(crate) object: u32,
     pub(crate) ends: [End; 2],
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Cargo {
+pub(crate) enum Cargo {
     Connect,
     Established,
     Refused,
     Bytes(usize),
     End,
     Reset,
+    /// A reset that the other end sees after this one.
+    Break,
+    /// Nothing that arrives anywhere.
+    Tick(Tick),
 }
 
 /// Something on its way to one end. Ordered by arrival, then by departure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Delivery {
-    due: Time,
+pub(crate) struct Delivery {
+    pub(crate) due: Time,
     sequence: u64,
-    connection: u32,
-    side: u8,
-    cargo: Cargo,
+    pub(crate) connection: u32,
+    pub(crate) side: u8,
+    pub(crate) cargo: Cargo,
 }
 
 #[derive(Debug)]
@@ -110,9 +120,12 @@ pub(crate) struct Network {
     pub(crate) clients: Vec<ClientState>,
     pub(crate) connections: Vec<Connection>,
     pub(crate) free: Vec<u32>,
-    deliveries: BinaryHeap<Reverse<Delivery>>,
+    pub(crate) deliveries: BinaryHeap<Reverse<Delivery>>,
+    /// What partitions keep back, in order.
+    pub(crate) held: Vec<Delivery>,
+    pub(crate) partitions: Vec<(u32, u32)>,
     sequence: u64,
-    serials: u32,
+    pub(crate) serials: u32,
     pub(crate) ports: u16,
     pub(crate) accept_fails: VecDeque<io::Error>,
 }
@@ -144,66 +157,43 @@ impl World {
         self.touch(object);
     }
 
-    /// A connection that sets out from `owner` to whoever listens at `to`.
-    pub(crate) fn dial(&mut self, owner: Owner, from: Address, to: &Address) -> u32 {
-        let room_max = self.network.receive_buffer_bytes;
-        let end = |owner, local| End {
-            owner,
-            link: Link::Pending,
-            local,
-            inbox: VecDeque::new(),
-            under_way: VecDeque::new(),
-            room_max,
-            last_due: Time::ZERO,
-            things_under_way: 0,
-            ended: false,
-            error: None,
-            dead: false,
-            shut: false,
-        };
-        let ends = [end(owner, from), end(Owner::Gone, to.clone())];
-        let serial = self.net.serials;
-        self.net.serials += 1;
-        let index = match self.net.free.pop() {
-            Some(index) => {
-                let object = self.net.connections[index as usize].object;
-                self.net.connections[index as usize] = Connection { serial, object, ends };
-                index
-            }
-            None => {
-                let object = self.new_object();
-                self.net.connections.push(Connection { serial, object, ends });
-                self.net.connections.len() as u32 - 1
-            }
-        };
-        self.note(What::Connect, serial, 0);
-        self.post(index, 1, Cargo::Connect);
-        index
-    }
-
     // What each side does.
 
     /// Puts bytes on their way from `side`; how many there was room for.
     pub(crate) fn transmit<'a>(&mut self, connection: u32, side: u8, from: impl Iterator<Item = &'a [u8]>) -> usize {
-        let immediate = self.immediate(connection, 1 - side);
+        let to = 1 - side;
+        let immediate = self.immediate(connection, to);
         let mut room = self.room(connection, side);
-        let peer = self.end_of(connection, 1 - side);
-        let into = if immediate { &mut peer.inbox } else { &mut peer.under_way };
-        let mut sent = 0;
+        let peer = &mut self.net.connections[connection as usize].ends[to as usize];
+        // What a break swallows: the sender is not told.
+        let lost = peer.line.is_broken();
+        let mut whole = peer.line.whole();
+        let stalled = !peer.line.passes(Cargo::Reset);
+        let into = if immediate && !lost { &mut peer.inbox } else { &mut peer.under_way };
+        let (mut sent, mut passed) = (0, 0);
         for bytes in from {
             let bytes = &bytes[..bytes.len().min(room)];
-            into.extend(bytes);
+            self.trace.moves(bytes);
+            let kept = if stalled { bytes } else { &bytes[..bytes.len().min(whole)] };
+            if !lost || stalled {
+                into.extend(kept);
+            }
             room -= bytes.len();
-            sent += bytes.len();
+            whole = whole.saturating_sub(kept.len());
+            (sent, passed) = (sent + bytes.len(), passed + kept.len());
         }
-        if sent == 0 {
-            return 0;
+        peer.line.entered += sent as u64;
+        if sent == 0 || lost {
+            return sent;
         }
-        if immediate {
-            self.arrive(connection, 1 - side, Cargo::Bytes(sent), true);
-        } else {
-            self.post(connection, 1 - side, Cargo::Bytes(sent));
+        if passed > 0 {
+            if immediate {
+                self.arrive(connection, to, Cargo::Bytes(passed), true);
+            } else {
+                self.post_bytes(connection, to, passed);
+            }
         }
+        self.look_for_break(connection, to);
         sent
     }
 
@@ -259,34 +249,40 @@ impl World {
     // What is under way.
 
     fn immediate(&mut self, connection: u32, to: u8) -> bool {
-        !self.network.latency && self.end_of(connection, to).things_under_way == 0
+        self.network.is_instant()
+            && self.end_of(connection, to).things_under_way == 0
+            && !self.is_partitioned(connection)
     }
 
-    fn post(&mut self, connection: u32, to: u8, cargo: Cargo) {
+    pub(crate) fn post(&mut self, connection: u32, to: u8, cargo: Cargo) {
+        if !self.end_of(connection, to).line.passes(cargo) {
+            return;
+        }
         if self.immediate(connection, to) {
             return self.arrive(connection, to, cargo, false);
         }
-        let latency = if self.network.latency { self.latency() } else { Duration::ZERO };
-        let due = (self.now + latency).max(self.end_of(connection, to).last_due);
-        let end = self.end_of(connection, to);
-        end.last_due = due;
-        end.things_under_way += 1;
-        self.net.sequence += 1;
-        let sequence = self.net.sequence;
-        self.net.deliveries.push(Reverse(Delivery { due, sequence, connection, side: to, cargo }));
+        let due = self.due(connection, to, if let Cargo::Bytes(count) = cargo { count } else { 0 });
+        self.end_of(connection, to).things_under_way += 1;
+        self.push_delivery(due, connection, to, cargo);
     }
 
-    fn latency(&mut self) -> Duration {
-        match self.draw(Family::Latency, 4, "latency") {
-            0 | 1 => Duration::ZERO,
-            2 => Duration::from_micros(u64::from(self.draw(Family::Latency, 1000, "latency in us"))),
-            _ => Duration::from_millis(1 + u64::from(self.draw(Family::Latency, 200, "latency in ms"))),
-        }
+    pub(crate) fn push_delivery(&mut self, due: Time, connection: u32, side: u8, cargo: Cargo) {
+        // The order in which things are posted is the order in which they come.
+        self.touch(UNDER_WAY);
+        self.net.sequence += 1;
+        let sequence = self.net.sequence;
+        self.net.deliveries.push(Reverse(Delivery { due, sequence, connection, side, cargo }));
     }
 
     /// Brings what is due first.
     pub(crate) fn deliver_next(&mut self) {
         let Some(Reverse(next)) = self.net.deliveries.pop() else { return };
+        if let Cargo::Tick(tick) = next.cargo {
+            return self.ticked(tick);
+        }
+        if self.is_partitioned(next.connection) {
+            return self.hold(next);
+        }
         self.end_of(next.connection, next.side).things_under_way -= 1;
         self.arrive(next.connection, next.side, next.cargo, false);
         self.retire(next.connection);
@@ -298,18 +294,17 @@ impl World {
         let number = self.number(connection, side);
         match cargo {
             Cargo::Connect => self.arrive_at_listener(connection),
+            Cargo::Established if self.end_of(connection, side).dead => {
+                // Whoever connected has given up meanwhile.
+                self.post(connection, 1 - side, Cargo::Reset);
+            }
             Cargo::Established => {
                 self.note(What::Establish, number >> 1, 0);
                 self.end_of(connection, side).link = Link::Up;
+                self.look_for_break(connection, 1 - side);
                 self.writable(connection, side);
             }
-            Cargo::Refused => {
-                self.note(What::Refuse, number >> 1, 0);
-                let end = self.end_of(connection, side);
-                (end.link, end.error, end.dead) = (Link::Failed, Some(ErrorKind::ConnectionRefused), true);
-                self.readable(connection, side);
-                self.writable(connection, side);
-            }
+            Cargo::Refused => self.connect_failed(connection, ErrorKind::ConnectionRefused),
             Cargo::Bytes(count) => self.arrive_bytes(connection, side, count, there),
             Cargo::End => {
                 let end = self.end_of(connection, side);
@@ -319,17 +314,25 @@ impl World {
                     self.readable(connection, side);
                 }
             }
-            Cargo::Reset => {
-                let end = self.end_of(connection, side);
-                if !std::mem::replace(&mut end.dead, true) {
-                    // After the end of the peer's stream there is nothing more to tell a reader.
-                    end.error = if end.ended { None } else { Some(ErrorKind::ConnectionReset) };
-                    self.end_of(connection, 1 - side).under_way.clear();
-                    self.note(What::ArriveReset, number, 0);
-                    self.readable(connection, side);
-                    self.writable(connection, side);
-                }
+            Cargo::Reset => self.arrive_reset(connection, side),
+            Cargo::Break => {
+                self.arrive_reset(connection, side);
+                self.post(connection, 1 - side, Cargo::Reset);
             }
+            Cargo::Tick(_) => {}
+        }
+    }
+
+    fn arrive_reset(&mut self, connection: u32, side: u8) {
+        let number = self.number(connection, side);
+        let end = self.end_of(connection, side);
+        if !std::mem::replace(&mut end.dead, true) {
+            // After the end of the peer's stream there is nothing more to tell a reader.
+            end.error = if end.ended { None } else { Some(ErrorKind::ConnectionReset) };
+            self.end_of(connection, 1 - side).under_way.clear();
+            self.note(What::ArriveReset, number, 0);
+            self.readable(connection, side);
+            self.writable(connection, side);
         }
     }
 
@@ -339,7 +342,8 @@ impl World {
             // Fewer than were sent, if a reset has dropped them since.
             let count = count.min(end.under_way.len());
             let End { inbox, under_way, .. } = end;
-            inbox.extend(under_way.drain(..count));
+            inbox.extend(&under_way.as_slice()[..count]);
+            under_way.take(count);
         }
         if end.dead || end.owner == Owner::Gone {
             end.inbox.clear();
@@ -354,59 +358,8 @@ impl World {
         self.readable(connection, side);
     }
 
-    fn arrive_at_listener(&mut self, connection: u32) {
-        if self.end_of(connection, 0).dead {
-            self.end_of(connection, 1).dead = true;
-            return;
-        }
-        let to = self.end_of(connection, 1).local.clone();
-        let Some(index) = self.listener_at(&to) else {
-            self.end_of(connection, 1).dead = true;
-            return self.post(connection, 0, Cargo::Refused);
-        };
-        let listener = &mut self.net.listeners[index as usize];
-        if listener.queue.len() >= listener.backlog_max {
-            listener.overflow.push_back(connection);
-            return;
-        }
-        self.enqueue(connection, index);
-    }
-
-    /// Establishes a connection, into the queue of a listener that has room.
-    fn enqueue(&mut self, connection: u32, listener: u32) {
-        let end = self.end_of(connection, 1);
-        (end.owner, end.link) = (Owner::Queue(listener), Link::Up);
-        self.net.listeners[listener as usize].queue.push_back(connection);
-        self.post(connection, 0, Cargo::Established);
-        self.listener_readable(listener);
-    }
-
-    /// Lets the next that waits for room into a listener's queue.
-    pub(crate) fn admit(&mut self, listener: u32) {
-        while let Some(waiting) = self.net.listeners[listener as usize].overflow.pop_front() {
-            if !self.end_of(waiting, 0).dead {
-                return self.enqueue(waiting, listener);
-            }
-            self.end_of(waiting, 1).dead = true;
-            self.retire(waiting);
-        }
-    }
-
-    /// Refuses or resets the connections that wait at a listener which closes.
-    pub(crate) fn turn_away(&mut self, listener: u32) {
-        let listener = &mut self.net.listeners[listener as usize];
-        let (queue, overflow) = (std::mem::take(&mut listener.queue), std::mem::take(&mut listener.overflow));
-        for connection in queue {
-            self.part(connection, 1, Close::Reset);
-        }
-        for connection in overflow {
-            self.end_of(connection, 1).dead = true;
-            self.post(connection, 0, Cargo::Refused);
-        }
-    }
-
     /// Frees a connection that both sides have left and nothing is on the way in.
-    fn retire(&mut self, connection: u32) {
+    pub(crate) fn retire(&mut self, connection: u32) {
         let ends = &mut self.net.connections[connection as usize].ends;
         let over = |end: &End| end.owner == Owner::Gone && end.things_under_way == 0 && (end.shut || end.dead);
         if ends.iter().all(over) {

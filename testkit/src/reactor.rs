@@ -8,7 +8,9 @@ use std::time::{Duration, SystemTime};
 use handwound_reactor::{Address, Close, Event, ListenOptions, Reactor, Received, Sock, Time, Wake, Waker};
 
 use crate::driver::before;
-use crate::world::{Op, Shared, World};
+use crate::shared::Shared;
+use crate::trouble::Drift;
+use crate::world::{Op, World};
 
 /// Every world begins at Sun, 06 Nov 1994 08:49:37 GMT, the date that RFC 9110 uses in its examples.
 const EPOCH_SECONDS: u64 = 784_111_777;
@@ -23,6 +25,7 @@ const EPOCH_SECONDS: u64 = 784_111_777;
 pub struct MockReactor {
     world: Arc<Shared>,
     index: u32,
+    drift: Drift,
 }
 
 impl fmt::Debug for MockReactor {
@@ -32,9 +35,13 @@ impl fmt::Debug for MockReactor {
 }
 
 impl MockReactor {
-    pub(crate) fn new(world: Arc<Shared>, name: &str) -> MockReactor {
+    pub(crate) fn new(world: Arc<Shared>, name: &str, drift: Drift) -> MockReactor {
         let index = world.with(|w| w.new_reactor(name));
-        MockReactor { world, index }
+        MockReactor { world, index, drift }
+    }
+
+    pub(crate) fn drift(&self) -> Drift {
+        self.drift
     }
 
     /// A socket call: a point where others may go first, if the simulation is told so.
@@ -48,11 +55,14 @@ impl MockReactor {
 
 impl Reactor for MockReactor {
     fn now(&self) -> Time {
-        self.world.with(|w| w.now)
+        self.drift.local(self.world.with(|w| w.now))
     }
 
     fn wall_clock(&self) -> SystemTime {
-        SystemTime::UNIX_EPOCH + Duration::from_secs(EPOCH_SECONDS) + self.now().since_start()
+        let (ahead, back) = self.world.with(|w| w.date_offset());
+        let date = Duration::from_secs(EPOCH_SECONDS) + self.now().since_start();
+        // Nothing here is older than 1970.
+        SystemTime::UNIX_EPOCH + date.saturating_add(ahead).saturating_sub(back)
     }
 
     fn listen(&mut self, at: &Address, options: &ListenOptions) -> io::Result<Sock> {
@@ -93,6 +103,7 @@ impl Reactor for MockReactor {
 
     fn poll(&mut self, events: &mut Vec<Event>, until: Option<Time>) -> io::Result<()> {
         events.clear();
+        let until = until.map(|until| self.drift.world(until));
         before(&self.world, Op::Poll { reactor: self.index, until });
         self.world.with(|w| w.poll(self.index, events));
         Ok(())
@@ -105,7 +116,7 @@ impl Reactor for MockReactor {
 
 impl Drop for MockReactor {
     fn drop(&mut self) {
-        self.world.with(|w| w.drop_reactor(self.index));
+        self.world.try_with(|w| w.drop_reactor(self.index));
     }
 }
 

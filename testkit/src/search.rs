@@ -6,6 +6,29 @@
 //! a move runs that touches something `a` touched. A run in which all who could go are asleep repeats one that
 //! has been seen; it is brought to its end in the plain order and counted as redundant.
 
+use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
+
+use crate::choices::Turn;
+
+/// Goes through orders, one a run.
+pub(crate) trait Search: fmt::Debug + Send + UnwindSafe + RefUnwindSafe {
+    /// Which of `actors` goes next; `footprint` is what has been touched since the last call.
+    fn schedule(&mut self, actors: &[u32], turn: Turn, footprint: u128) -> usize;
+    /// Takes each of `options` in turn, over the runs.
+    fn branch(&mut self, options: u32) -> u32;
+    /// Ends a run and turns to the next; false when all have been seen.
+    fn next_run(&mut self, footprint: u128) -> bool;
+    /// Whether the present run repeats one that was seen, up to the order of independent moves.
+    fn redundant(&self) -> bool;
+    /// Whether moves that cannot matter to others are made at once.
+    fn prunes(&self) -> bool;
+    /// Whether states are compared.
+    fn compares(&self) -> bool;
+    /// The test itself has seen how far things are.
+    fn barrier(&mut self);
+}
+
 /// A move that need not be tried now, and what it touched.
 #[derive(Clone, Copy, Debug)]
 struct Sleeper {
@@ -23,7 +46,7 @@ enum Node {
 
 /// The tree of schedules, as far as it must be remembered: the path of the present run.
 #[derive(Debug, Default)]
-pub(crate) struct Search {
+pub(crate) struct AllOrders {
     nodes: Vec<Node>,
     depth: usize,
     sleep: Vec<Sleeper>,
@@ -31,25 +54,43 @@ pub(crate) struct Search {
     running: Option<usize>,
     redundant: bool,
     sleep_sets: bool,
+    /// Threads go in the plain order: only the test's choices are searched.
+    plain_order: bool,
 }
 
-impl Search {
-    pub(crate) fn new(sleep_sets: bool) -> Search {
-        Search { sleep_sets, ..Search::default() }
+impl AllOrders {
+    pub(crate) fn new(sleep_sets: bool) -> AllOrders {
+        AllOrders { sleep_sets, ..AllOrders::default() }
     }
 
-    /// Whether equivalent orders are left out.
-    pub(crate) fn prunes(&self) -> bool {
+    /// Every answer to the test's choices, in the plain order of threads.
+    pub(crate) fn answers() -> AllOrders {
+        AllOrders { plain_order: true, ..AllOrders::default() }
+    }
+
+    fn end_of_move(&mut self, touched: u128) {
+        if let Some(index) = self.running.take()
+            && let Some(Node::Schedule { footprint, .. }) = self.nodes.get_mut(index)
+        {
+            *footprint |= touched;
+        }
+        self.sleep.retain(|sleeper| sleeper.footprint & touched == 0);
+    }
+}
+
+impl Search for AllOrders {
+    fn prunes(&self) -> bool {
         self.sleep_sets
     }
 
-    /// Whether the present run repeats one that was seen, up to the order of independent moves.
-    pub(crate) fn redundant(&self) -> bool {
+    fn redundant(&self) -> bool {
         self.redundant
     }
 
-    /// Which of `actors` goes next; `footprint` is what has been touched since the last call.
-    pub(crate) fn schedule(&mut self, actors: &[u32], footprint: u128) -> usize {
+    fn schedule(&mut self, actors: &[u32], _: Turn, footprint: u128) -> usize {
+        if self.plain_order {
+            return 0;
+        }
         self.end_of_move(footprint);
         if self.redundant {
             return 0;
@@ -78,8 +119,7 @@ impl Search {
         position.unwrap_or_else(|| not_deterministic())
     }
 
-    /// Takes each of `options` in turn, over the runs.
-    pub(crate) fn branch(&mut self, options: u32) -> u32 {
+    fn branch(&mut self, options: u32) -> u32 {
         if self.redundant {
             return 0;
         }
@@ -94,8 +134,7 @@ impl Search {
         taken
     }
 
-    /// Ends a run and turns to the next; false when all have been seen.
-    pub(crate) fn next_run(&mut self, footprint: u128) -> bool {
+    fn next_run(&mut self, footprint: u128) -> bool {
         self.end_of_move(footprint);
         self.depth = 0;
         self.sleep.clear();
@@ -118,17 +157,17 @@ impl Search {
         false
     }
 
-    fn end_of_move(&mut self, touched: u128) {
-        if let Some(index) = self.running.take()
-            && let Some(Node::Schedule { footprint, .. }) = self.nodes.get_mut(index)
-        {
-            *footprint |= touched;
-        }
-        self.sleep.retain(|sleeper| sleeper.footprint & touched == 0);
+    fn compares(&self) -> bool {
+        false
+    }
+
+    fn barrier(&mut self) {
+        // What sleeps was compared with moves only, not with what the test makes of where it has stopped.
+        self.sleep.clear();
     }
 }
 
-fn not_deterministic() -> ! {
+pub(crate) fn not_deterministic() -> ! {
     panic!(
         "the same decisions led elsewhere this time: something in the test is left to chance \
          (a clock, a HashMap's order, an address, state kept from one run to the next)"

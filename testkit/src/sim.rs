@@ -12,16 +12,20 @@ use crate::choices::{Choices, Family};
 use crate::client::Client;
 use crate::diagnosis::{self, GateInfo, TaskInfo};
 use crate::driver::Driver;
+use crate::faults::{FaultPlan, Host};
 use crate::network_options::NetworkOptions;
 use crate::reactor::MockReactor;
-use crate::search::Search;
+use crate::shared::Shared;
+use crate::strand::Backend;
 use crate::threads::SimThreads;
 use crate::trace::NEVER;
-use crate::world::{Goal, Shared, World};
+use crate::trouble::{Drift, Trouble};
+use crate::world::{Goal, World};
 
 /// A deterministic world: reactors, threads, a network and a clock, all moved by the test.
 ///
-/// The same [`Choices`] and the same test make the same run. Dropping it unwinds the threads that are left.
+/// The same [`Choices`] and the same test make the same run. Dropping it unwinds the threads that are left, and
+/// panics when the choices were a replay of which decisions are left over.
 pub struct Sim {
     driver: Rc<Driver>,
 }
@@ -35,19 +39,30 @@ impl fmt::Debug for Sim {
 impl Sim {
     /// A new world at time zero. Its network is as rough as the choices say; see [`set_network`](Sim::set_network).
     pub fn new(choices: Choices) -> Sim {
-        Sim { driver: Driver::new(Arc::new(Shared::new(World::new(choices)))) }
+        Sim { driver: Driver::new(Shared::new(choices)) }
     }
 
     // What is in the world.
 
     /// A new reactor; `name` appears in traces.
     pub fn reactor(&self, name: &str) -> MockReactor {
-        MockReactor::new(Arc::clone(&self.driver.world), name)
+        self.reactor_with(name, Drift::default())
+    }
+
+    /// A new reactor whose clock is not quite the world's; its threads are those
+    /// [`beside`](Sim::threads_beside) it.
+    pub fn reactor_with(&self, name: &str, clock: Drift) -> MockReactor {
+        MockReactor::new(Arc::clone(&self.driver.world), name, clock)
     }
 
     /// The threads of this world.
     pub fn threads(&self) -> SimThreads {
-        SimThreads::new(Arc::clone(&self.driver.world))
+        SimThreads::new(Arc::clone(&self.driver.world), Drift::default())
+    }
+
+    /// The threads of this world, on the clock of `reactor`.
+    pub fn threads_beside(&self, reactor: &MockReactor) -> SimThreads {
+        SimThreads::new(Arc::clone(&self.driver.world), reactor.drift())
     }
 
     /// Starts a thread from outside. Unlike [`Threads::spawn`](handwound_reactor::Threads::spawn)'s, its body
@@ -56,9 +71,10 @@ impl Sim {
         self.driver.spawn_local(name, Box::new(body));
     }
 
-    /// A client that connects to `to`, worked by the test itself.
-    pub fn connect(&self, to: &Address) -> Client {
-        Client::connect(&self.driver.world, to)
+    /// A client that connects to `to`, worked by the test itself: a [`Client`] for an
+    /// [`Address`](handwound_reactor::Address), and whatever a [`Destination`] of another kind makes.
+    pub fn connect<D: Destination + ?Sized>(&self, to: &D) -> D::Client {
+        to.client(self)
     }
 
     // Time and steps.
@@ -138,6 +154,11 @@ impl Sim {
         self.with(|w| w.network)
     }
 
+    /// What threads of [`Sim::threads`] run on that begin after this. The trace is the same on both.
+    pub fn set_backend(&self, backend: Backend) {
+        self.with(|w| w.backend = backend);
+    }
+
     /// Lets other threads go first at socket calls too, not only at polls, wakes, gates and shared things.
     pub fn switch_at_sockets(&self, on: bool) {
         self.with(|w| w.socket_switches = on);
@@ -154,6 +175,47 @@ impl Sim {
         self.with(|w| w.spawn_fails += 1);
     }
 
+    /// Has exactly these faults happen, in addition to what was planned before.
+    pub fn plan(&self, plan: &FaultPlan) {
+        self.with(|w| w.plan(plan));
+    }
+
+    /// Allows faults that the choices draw: each family that `allowed` names is on or off for the rest of this run.
+    /// Returns which are on; none with [`Choices::calm`].
+    pub fn allow_trouble(&self, allowed: Trouble) -> Trouble {
+        self.with(|w| w.allow_trouble(allowed))
+    }
+
+    /// Exactly these families of faults strike from now on; [`Trouble::none`] ends them.
+    pub fn set_trouble(&self, trouble: Trouble) {
+        self.with(|w| w.faults.trouble = trouble);
+    }
+
+    /// From now on nothing passes between two hosts: what is sent waits, as systems send again what gets no
+    /// answer, and connects time out. A reactor is named by its name.
+    ///
+    /// # Panics
+    /// When no reactor has this name; the message lists those there are.
+    pub fn partition(&self, one: impl Into<Host>, other: impl Into<Host>) {
+        let (one, other) = (one.into(), other.into());
+        self.with(|w| w.partition(&one, &other));
+    }
+
+    /// Ends all partitions; what has waited arrives.
+    pub fn heal(&self) {
+        self.with(|w| w.heal());
+    }
+
+    /// The date jumps ahead by `by`. The clocks of reactors do not.
+    pub fn date_jumps_ahead(&self, by: Duration) {
+        self.with(|w| w.date_jumps(by, false));
+    }
+
+    /// The date jumps back by `by`, though not before 1970. The clocks of reactors do not.
+    pub fn date_jumps_back(&self, by: Duration) {
+        self.with(|w| w.date_jumps(by, true));
+    }
+
     /// How many steps one call may take before it is taken for a livelock; 2,000,000 at first.
     pub fn set_steps_max(&self, steps: u64) {
         self.with(|w| w.steps_max = steps);
@@ -164,6 +226,11 @@ impl Sim {
     /// The last events, one a line: time, thread, what it did. Stable: fit for snapshots.
     pub fn trace(&self) -> String {
         self.with(|w| w.trace.text(|task| w.task_name(task)))
+    }
+
+    /// How many moves there have been: threads that went on, and arrivals.
+    pub fn steps(&self) -> u64 {
+        self.with(|w| w.progress().0)
     }
 
     /// A hash over all events since the beginning. Two runs are the same when theirs are.
@@ -207,22 +274,46 @@ impl Sim {
         assert!(left.is_empty(), "left over at {}:\n{left}", self.now());
     }
 
-    /// The search, taken back at the end of a run, and what the last move touched.
-    pub(crate) fn end_search(&self) -> Option<(Box<Search>, u128)> {
+    /// The choices, taken back at the end of a run, and what the last move touched. From here on all is plain.
+    pub(crate) fn take_choices(&self) -> (Choices, u128) {
         self.with(|w| {
             let footprint = w.take_footprint();
-            let choices = std::mem::replace(&mut w.choices, Choices::calm());
-            Some((choices.into_search()?, footprint))
+            (std::mem::replace(&mut w.choices, Choices::calm()), footprint)
         })
     }
 
-    fn with<R>(&self, use_it: impl FnOnce(&mut World) -> R) -> R {
+    pub(crate) fn with<R>(&self, use_it: impl FnOnce(&mut World) -> R) -> R {
         self.driver.world.with(use_it)
+    }
+}
+
+/// What [`Sim::connect`] can connect to.
+pub trait Destination {
+    /// The client it makes.
+    type Client;
+
+    /// A new client that connects here.
+    fn client(&self, sim: &Sim) -> Self::Client;
+}
+
+impl Destination for Address {
+    type Client = Client;
+
+    fn client(&self, sim: &Sim) -> Client {
+        Client::connect(&sim.driver.world, self)
     }
 }
 
 impl Drop for Sim {
     fn drop(&mut self) {
+        let (choices, _) = self.take_choices();
         self.driver.stop();
+        Shared::recycle(&self.driver.world);
+        if let Some(why) = choices.verdict()
+            && !std::thread::panicking()
+        {
+            // A replay that did not fit must not pass, also where its panic was caught.
+            panic!("{why}");
+        }
     }
 }

@@ -2,11 +2,14 @@
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, IoSlice};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 
 use handwound_reactor::{Address, Close, Event, ListenOptions, Received, Sock};
 
+use crate::addresses::{clash, port};
 use crate::choices::Family;
+use crate::errno::EMFILE;
+use crate::faults::Call;
 use crate::network::{Link, Listener, Owner};
 use crate::trace::{Name, What};
 use crate::world::World;
@@ -48,9 +51,6 @@ impl ReactorState {
     }
 }
 
-const FIRST_LISTEN_PORT: u16 = 40_001;
-const FIRST_PEER_PORT: u32 = 50_001;
-
 impl World {
     pub(crate) fn new_reactor(&mut self, name: &str) -> u32 {
         let (name, object) = (self.trace.name(name), self.new_object());
@@ -62,6 +62,7 @@ impl World {
     // The calls of the seam.
 
     pub(crate) fn listen(&mut self, reactor: u32, at: &Address, options: &ListenOptions) -> io::Result<Sock> {
+        self.socket_fails(reactor, Call::Listen)?;
         let address = match at {
             Address::Tcp(at) if at.port() == 0 => Address::Tcp(SocketAddr::new(at.ip(), self.free_port())),
             Address::Unix(None) => return Err(ErrorKind::InvalidInput.into()),
@@ -97,6 +98,7 @@ impl World {
             self.note(What::AcceptFail, 0, 0);
             return Err(error);
         }
+        self.socket_fails(reactor, Call::Accept)?;
         if self.fickle("accept") {
             self.queue_edge(reactor, sock.slot, true, false);
             return Err(ErrorKind::WouldBlock.into());
@@ -117,6 +119,7 @@ impl World {
     }
 
     pub(crate) fn connect(&mut self, reactor: u32, to: &Address) -> io::Result<Sock> {
+        self.socket_fails(reactor, Call::Connect)?;
         if matches!(to, Address::Unix(_)) && self.listener_at(to).is_none() {
             let once = self.net.listeners.iter().any(|listener| listener.address == *to);
             return Err(if once { ErrorKind::ConnectionRefused } else { ErrorKind::NotFound }.into());
@@ -131,10 +134,11 @@ impl World {
 
     pub(crate) fn connect_result(&mut self, reactor: u32, sock: Sock) -> io::Result<bool> {
         let (connection, side) = self.stream(reactor, sock)?;
-        match self.end_of(connection, side).link {
+        let end = self.end_of(connection, side);
+        match end.link {
             Link::Pending => Ok(false),
             Link::Up => Ok(true),
-            Link::Failed => Err(ErrorKind::ConnectionRefused.into()),
+            Link::Failed => Err(end.failure.into()),
         }
     }
 
@@ -170,6 +174,9 @@ impl World {
             self.note(What::ReadNothing, number, 0);
             return Err(ErrorKind::WouldBlock.into());
         }
+        if let Some(error) = self.call_fails(Call::Read) {
+            return Err(error);
+        }
         if self.fickle("read") {
             self.queue_edge(reactor, sock.slot, true, false);
             return Err(ErrorKind::WouldBlock.into());
@@ -179,9 +186,7 @@ impl World {
             bytes = self.part_of(bytes, "read");
         }
         let end = self.end_of(connection, side);
-        for (to, from) in into.iter_mut().zip(end.inbox.drain(..bytes)) {
-            *to = from;
-        }
+        end.inbox.take_into(&mut into[..bytes]);
         let quiet = end.inbox.is_empty() && !end.ended && !end.dead;
         let drained = quiet && !(self.network.undrained && self.draw(Family::Readiness, 2, "undrained") == 1);
         if drained {
@@ -216,6 +221,9 @@ impl World {
             self.slot(reactor, sock.slot).write_armed = true;
             self.note(What::WriteNothing, number, 0);
             return Err(ErrorKind::WouldBlock.into());
+        }
+        if let Some(error) = self.call_fails(Call::Write) {
+            return Err(error);
         }
         if self.fickle("write") {
             self.queue_edge(reactor, sock.slot, false, true);
@@ -355,16 +363,21 @@ impl World {
         }
     }
 
-    fn fickle(&mut self, label: &'static str) -> bool {
-        self.network.fickle && self.draw(Family::Readiness, 8, label) == 7
-    }
-
     fn touch_reactor(&mut self, reactor: u32) {
         let object = self.net.reactors[reactor as usize].object;
         self.touch(object);
     }
 
     // Slots and addresses.
+
+    /// The error, if no further socket can be made.
+    fn socket_fails(&mut self, reactor: u32, call: Call) -> io::Result<()> {
+        let state = &self.net.reactors[reactor as usize];
+        if state.slots.len() - state.free.len() >= self.network.sockets_max {
+            return Err(EMFILE.into());
+        }
+        self.call_fails(call).map_or(Ok(()), Err)
+    }
 
     fn new_slot(&mut self, reactor: u32, kind: Kind) -> Sock {
         let state = &mut self.net.reactors[reactor as usize];
@@ -398,46 +411,4 @@ impl World {
             _ => Err(ErrorKind::NotConnected.into()),
         }
     }
-
-    pub(crate) fn listener_at(&self, to: &Address) -> Option<u32> {
-        let at = |listener: &Listener| listener.open && clash(&listener.address, to);
-        self.net.listeners.iter().position(at).map(|index| index as u32)
-    }
-
-    fn free_port(&mut self) -> u16 {
-        loop {
-            let port = FIRST_LISTEN_PORT + self.net.ports;
-            self.net.ports += 1;
-            let used = |l: &Listener| l.open && l.address.tcp().is_some_and(|at| at.port() == port);
-            if !self.net.listeners.iter().any(used) {
-                return port;
-            }
-        }
-    }
-
-    /// The address of one who connects to `to`: the next port, or no name.
-    pub(crate) fn peer_address(&self, to: &Address) -> Address {
-        let Address::Tcp(to) = to else { return Address::Unix(None) };
-        let port = (FIRST_PEER_PORT + self.net.next_serial() % 15_000) as u16;
-        let loopback = match to.ip() {
-            IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::LOCALHOST),
-            IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::LOCALHOST),
-        };
-        Address::Tcp(SocketAddr::new(loopback, port))
-    }
-}
-
-/// Whether a listener at `one` hears what comes for `other`.
-fn clash(one: &Address, other: &Address) -> bool {
-    match (one, other) {
-        (Address::Tcp(one), Address::Tcp(other)) => {
-            one.port() == other.port()
-                && (one.ip() == other.ip() || one.ip().is_unspecified() || other.ip().is_unspecified())
-        }
-        (one, other) => one == other,
-    }
-}
-
-fn port(address: &Address) -> u64 {
-    address.tcp().map_or(0, |address| u64::from(address.port()))
 }

@@ -7,13 +7,17 @@ use std::sync::Arc;
 use handwound_reactor::{Gate, Parking, SharedId, Threads, Time, Unparked};
 
 use crate::driver::before;
+use crate::faults::Call;
+use crate::shared::Shared;
 use crate::trace::What;
-use crate::world::{Op, Shared};
+use crate::trouble::Drift;
+use crate::world::Op;
 
 /// The threads of a simulated world. Copies are the same threads.
 #[derive(Clone)]
 pub struct SimThreads {
     world: Arc<Shared>,
+    drift: Drift,
 }
 
 impl fmt::Debug for SimThreads {
@@ -23,8 +27,8 @@ impl fmt::Debug for SimThreads {
 }
 
 impl SimThreads {
-    pub(crate) fn new(world: Arc<Shared>) -> SimThreads {
-        SimThreads { world }
+    pub(crate) fn new(world: Arc<Shared>, drift: Drift) -> SimThreads {
+        SimThreads { world, drift }
     }
 }
 
@@ -36,8 +40,8 @@ impl Threads for SimThreads {
                 // Its body is dropped, outside of the lock.
                 return Some(body);
             }
-            if w.spawn_fails > 0 {
-                w.spawn_fails -= 1;
+            if w.spawn_fails > 0 || w.call_fails(Call::Spawn).is_some() {
+                w.spawn_fails = w.spawn_fails.saturating_sub(1);
                 let name = w.trace.name(name);
                 w.note_name(What::SpawnFail, name, 0);
                 return Some(body);
@@ -54,11 +58,11 @@ impl Threads for SimThreads {
 
     fn gate(&self, name: &str) -> Gate {
         let index = self.world.with(|w| w.new_gate(name));
-        Gate::new(Arc::new(SimGate { world: Arc::clone(&self.world), index }))
+        Gate::new(Arc::new(SimGate { world: Arc::clone(&self.world), index, drift: self.drift }))
     }
 
     fn now(&self) -> Time {
-        self.world.with(|w| w.now)
+        self.drift.local(self.world.with(|w| w.now))
     }
 
     fn shared(&self, name: &str) -> SharedId {
@@ -74,10 +78,12 @@ impl Threads for SimThreads {
 struct SimGate {
     world: Arc<Shared>,
     index: u32,
+    drift: Drift,
 }
 
 impl Parking for SimGate {
     fn park(&self, until: Option<Time>) -> Unparked {
+        let until = until.map(|until| self.drift.world(until));
         before(&self.world, Op::Park { gate: self.index, until });
         self.world.with(|w| {
             let by_token = w.take_token(self.index);
@@ -95,6 +101,6 @@ impl Parking for SimGate {
 
 impl Drop for SimGate {
     fn drop(&mut self) {
-        self.world.with(|w| w.drop_gate(self.index));
+        self.world.try_with(|w| w.drop_gate(self.index));
     }
 }

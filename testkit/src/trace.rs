@@ -56,6 +56,13 @@ pub(crate) enum What {
     ClientEnd,
     ClientClose,
     ClientReset,
+    CallFail,
+    Break,
+    GiveUp,
+    Hold,
+    Partition,
+    Heal,
+    DateJump,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -76,14 +83,55 @@ pub(crate) struct Trace {
     count: u64,
     names: Vec<String>,
     by_name: BTreeMap<String, u32>,
+    /// For comparisons of two runs.
+    prints: Option<Prints>,
+}
+
+/// One number for each event, which stands for all of it and for the bytes that were moved before it.
+#[derive(Debug, Default)]
+struct Prints {
+    running: u64,
+    events: Vec<u64>,
+}
+
+impl Prints {
+    fn fold(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.running = (self.running ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
 }
 
 impl Trace {
+    /// Forgets all; keeps the memory.
+    pub(crate) fn reset(&mut self) {
+        let mut ring = std::mem::take(&mut self.ring);
+        ring.clear();
+        *self = Trace { ring, ..Trace::default() };
+    }
+
+    /// Keeps one number for each event from here on, and looks at the bytes that are moved.
+    pub(crate) fn keep_prints(&mut self) {
+        self.prints = Some(Prints::default());
+    }
+
+    pub(crate) fn take_prints(&mut self) -> Vec<u64> {
+        self.prints.take().map(|prints| prints.events).unwrap_or_default()
+    }
+
+    /// Bytes that the next event is about.
+    pub(crate) fn moves(&mut self, bytes: &[u8]) {
+        if let Some(prints) = &mut self.prints {
+            prints.fold(bytes);
+        }
+    }
+
     pub(crate) fn name(&mut self, name: &str) -> Name {
         if let Some(&index) = self.by_name.get(name) {
             return Name(index);
         }
         let index = self.names.len() as u32;
+        self.moves(name.as_bytes());
         self.names.push(name.to_owned());
         self.by_name.insert(name.to_owned(), index);
         Name(index)
@@ -100,6 +148,9 @@ impl Trace {
         self.fold(u64::from(actor) << 32 | (what as u64) << 24 ^ u64::from(object));
         self.fold(value);
         self.count += 1;
+        if let Some(prints) = &mut self.prints {
+            prints.events.push(self.hash ^ prints.running);
+        }
         let event = Event { at, actor, what, object, value };
         if self.ring.len() < EVENTS_MAX {
             self.ring.push(event);
@@ -184,12 +235,23 @@ impl Trace {
             What::ClientEnd => write!(text, "ends its stream on {}", end(object)),
             What::ClientClose => write!(text, "closes {}", end(object)),
             What::ClientReset => write!(text, "resets {}", end(object)),
+            What::CallFail => write!(text, "is failed by plan or trouble: {} {value}", call(object)),
+            What::Break => write!(text, "conn {} breaks on the way to {}", object >> 1, end(object)),
+            What::GiveUp => write!(text, "conn {object} gets no answer"),
+            What::Hold => write!(text, "cannot pass to {}", end(object)),
+            What::Partition => write!(text, "parts hosts"),
+            What::Heal => write!(text, "heals, and brings {}", count(value, "held thing")),
+            What::DateJump => write!(text, "moves the date {value} ms {}", if object == 0 { "ahead" } else { "back" }),
         };
     }
 }
 
 fn count(number: u64, of: &str) -> String {
     format!("{number} {of}{}", if number == 1 { "" } else { "s" })
+}
+
+fn call(number: u32) -> &'static str {
+    ["accept", "connect", "listen", "read", "write", "spawn"].get(number as usize).copied().unwrap_or("?")
 }
 
 /// An end of a connection, as one number; see `network::End`.

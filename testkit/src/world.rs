@@ -3,36 +3,17 @@
 //! No code of a user runs in here, and nothing here waits: a task announces the operation it is about to do,
 //! [`World::pick`] says who goes next, and the operation is done when its task goes on.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
 use handwound_reactor::{SharedId, Time};
 
-use crate::choices::{Choices, Family};
+use crate::choices::{Choices, Family, Turn};
 use crate::network::Network;
 use crate::network_options::NetworkOptions;
+use crate::strand::Backend;
 use crate::trace::{NETWORK, NEVER, Name, TEST, Trace, What};
+use crate::trouble::Faults;
 
 /// What runs on a task's stack.
 pub(crate) type Body = Box<dyn FnOnce() + Send>;
-
-/// A world, as gates, wakers, reactors and clients hold it. Never locked while a task is switched.
-pub(crate) struct Shared(Mutex<World>);
-
-impl Shared {
-    pub(crate) fn new(world: World) -> Shared {
-        Shared(Mutex::new(world))
-    }
-
-    pub(crate) fn with<R>(&self, use_it: impl FnOnce(&mut World) -> R) -> R {
-        use_it(&mut self.lock())
-    }
-
-    fn lock(&self) -> MutexGuard<'_, World> {
-        // A panic in here is a bug or a replay that no longer fits; the test fails by it, and what comes after
-        // is only tidying up.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 /// A visible operation: one whose order among those of other tasks can matter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,7 +88,10 @@ pub(crate) struct World {
     pub(crate) shared: Vec<SharedThing>,
     pub(crate) net: Network,
     pub(crate) network: NetworkOptions,
+    pub(crate) faults: Faults,
     pub(crate) spawn_fails: u32,
+    /// What threads that have not begun will run on.
+    pub(crate) backend: Backend,
     /// Socket calls are visible operations too.
     pub(crate) socket_switches: bool,
     /// The simulation is over; tasks are being unwound.
@@ -133,6 +117,10 @@ pub(crate) struct World {
 /// After so many moves in a row, the plain schedule lets others go: a task that waits by looking again and again
 /// must not keep them from it for ever.
 const BURST_MAX: u32 = 128;
+/// The object that stands for the giving out of numbers.
+const NUMBERS: u32 = 127;
+/// What is under way in the network, one after the other.
+pub(crate) const UNDER_WAY: u32 = 126;
 /// Default bound on the moves of one drive.
 const STEPS_MAX: u64 = 2_000_000;
 
@@ -150,7 +138,9 @@ impl World {
             shared: Vec::new(),
             net: Network::default(),
             network,
+            faults: Faults::default(),
             spawn_fails: 0,
+            backend: Backend::Coroutines,
             socket_switches: false,
             stopping: false,
             actor: TEST,
@@ -168,6 +158,31 @@ impl World {
         }
     }
 
+    /// A new world's beginning, in one that is empty.
+    pub(crate) fn begin(&mut self, mut choices: Choices) {
+        self.network = NetworkOptions::drawn(&mut choices);
+        self.choices = choices;
+    }
+
+    /// Makes this as new, but for its memory; returns what was in it.
+    pub(crate) fn empty(&mut self) -> World {
+        fn emptied<T>(vector: &mut Vec<T>) -> Vec<T> {
+            vector.clear();
+            std::mem::take(vector)
+        }
+        let mut old = std::mem::replace(self, World::new(Choices::calm()));
+        old.trace.reset();
+        self.trace = std::mem::take(&mut old.trace);
+        // A task that has ended has no body any more, and the others have been ended.
+        self.tasks = emptied(&mut old.tasks);
+        self.live = emptied(&mut old.live);
+        self.gates = emptied(&mut old.gates);
+        self.free_gates = emptied(&mut old.free_gates);
+        self.shared = emptied(&mut old.shared);
+        self.actors = emptied(&mut old.actors);
+        old
+    }
+
     // Deciding.
 
     /// Begins to drive towards `goal`; the clock goes to `clock_max` at the most (`None`: stands still).
@@ -176,6 +191,7 @@ impl World {
         self.clock_max = clock_max;
         self.drive_moves = 0;
         self.picked = None;
+        self.choices.barrier();
         for &task in &self.live {
             self.tasks[task as usize].moves = 0;
         }
@@ -198,7 +214,8 @@ impl World {
                 continue;
             }
             let actors = std::mem::take(&mut self.actors);
-            let chosen = actors[self.choices.schedule(&actors, &mut self.footprint)];
+            let turn = Turn { running: self.actor, now: self.now };
+            let chosen = actors[self.choices.schedule(&actors, turn, &mut self.footprint)];
             self.actors = actors;
             self.drive_moves += 1;
             self.moves += 1;
@@ -290,7 +307,7 @@ impl World {
 
     /// Whether an operation touches nothing that another could touch.
     fn is_local(&self, op: Op) -> bool {
-        op == Op::Start || op == Op::Spawn && self.spawn_fails == 0
+        op == Op::Start || op == Op::Spawn && !self.starts_may_fail()
     }
 
     /// Moves the clock to the next deadline, if there is one within bounds.
@@ -330,8 +347,16 @@ impl World {
     // Objects.
 
     pub(crate) fn new_object(&mut self) -> u32 {
+        self.touch_numbers();
         self.objects += 1;
         self.objects - 1
+    }
+
+    /// Threads and objects get their numbers in order: who gets which is a matter between those who make them.
+    fn touch_numbers(&mut self) {
+        if self.choices.compares() {
+            self.touch(NUMBERS);
+        }
     }
 
     /// Notes that the present move has to do with `object`. Numbers past 128 share bits: the search then takes
@@ -351,6 +376,7 @@ impl World {
     // Tasks.
 
     pub(crate) fn spawn(&mut self, name: &str, body: Option<Body>) -> u32 {
+        self.touch_numbers();
         let index = self.tasks.len() as u32;
         let name = self.trace.name(name);
         self.note_name(What::Spawn, name, u64::from(index));
@@ -387,6 +413,7 @@ impl World {
     // Gates and shared things.
 
     pub(crate) fn new_gate(&mut self, name: &str) -> u32 {
+        self.touch_numbers();
         let name = self.trace.name(name);
         if let Some(index) = self.free_gates.pop() {
             let gate = &mut self.gates[index as usize];
@@ -399,6 +426,7 @@ impl World {
     }
 
     pub(crate) fn drop_gate(&mut self, gate: u32) {
+        self.touch_numbers();
         self.gates[gate as usize].live = false;
         self.free_gates.push(gate);
     }
@@ -438,6 +466,6 @@ impl World {
 
     /// One of `options`, of the family of network trouble `family`.
     pub(crate) fn draw(&mut self, family: Family, options: u32, label: &'static str) -> u32 {
-        self.choices.draw(family, options, label)
+        self.choices.draw_for(family, self.actor, options, label)
     }
 }

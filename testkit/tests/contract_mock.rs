@@ -4,23 +4,42 @@
 use std::io::ErrorKind;
 
 use handwound_testkit::contract::{self, Ground};
-use handwound_testkit::{Choices, MockReactor, NetworkOptions, Sim, SimThreads};
+use handwound_testkit::{Choices, Drift, MockReactor, NetworkOptions, Sim, SimThreads, Trouble};
 
 struct Simulated {
     sim: Sim,
     name: String,
+    clock: Drift,
 }
 
 impl Simulated {
     fn new(choices: Choices, network: NetworkOptions) -> Simulated {
         let sim = Sim::new(choices);
         sim.set_network(network);
-        Simulated { sim, name: String::new() }
+        Simulated { sim, name: String::new(), clock: Drift::default() }
     }
 
     /// A world whose network is as rough as the seed says.
     fn seeded(seed: u64) -> Simulated {
-        Simulated { sim: Sim::new(Choices::seed(seed)), name: format!("with seed {seed}") }
+        Simulated { sim: Sim::new(Choices::seed(seed)), name: format!("with seed {seed}"), clock: Drift::default() }
+    }
+
+    /// The same, with all kinds of trouble that the seed has on, or with all there are, and a clock that is off.
+    fn in_trouble(seed: u64, all: bool) -> Simulated {
+        let mut simulated = Simulated::seeded(seed);
+        // The checks start threads for themselves; what starts promise is not in the reactor's contract.
+        let mut trouble = Trouble::all();
+        trouble.starts = false;
+        if all {
+            simulated.sim.set_trouble(trouble);
+        } else {
+            simulated.sim.allow_trouble(trouble);
+        }
+        simulated.clock = Drift {
+            ahead: std::time::Duration::from_secs(u64::from(simulated.sim.choose("ahead", 3))),
+            parts_per_million: [0, 50, -50, 300_000, -300_000][simulated.sim.choose("drift", 5) as usize],
+        };
+        simulated
     }
 }
 
@@ -29,11 +48,11 @@ impl Ground for Simulated {
     type Threads = SimThreads;
 
     fn reactor(&mut self) -> MockReactor {
-        self.sim.reactor("reactor")
+        self.sim.reactor_with("reactor", self.clock)
     }
 
-    fn threads(&mut self, _beside: &MockReactor) -> SimThreads {
-        self.sim.threads()
+    fn threads(&mut self, beside: &MockReactor) -> SimThreads {
+        self.sim.threads_beside(beside)
     }
 
     fn bulk_bytes(&self) -> usize {
@@ -46,7 +65,7 @@ impl Ground for Simulated {
     }
 
     fn describe(&self) -> String {
-        format!("{}, {:?}", self.name, self.sim.network())
+        format!("{}, {:?}, {:?}", self.name, self.sim.network(), self.clock)
     }
 }
 
@@ -57,5 +76,12 @@ handwound_testkit::contract_tests!(rough, Simulated::new(Choices::seed(1), Netwo
 fn the_contract_holds_for_every_seed() {
     for seed in 0..300 {
         contract::run_all(|| Simulated::seeded(seed));
+    }
+}
+
+#[test]
+fn the_contract_holds_in_all_kinds_of_trouble() {
+    for seed in 0..300 {
+        contract::run_all(|| Simulated::in_trouble(seed, seed % 3 == 0));
     }
 }

@@ -340,3 +340,20 @@ fn a_rough_network_loses_nothing_and_a_seed_is_a_run() {
     hashes.dedup();
     assert_eq!(hashes.len(), 300);
 }
+
+/// A refusal that came at once was taken for news on the first connection there was, and read its bytes.
+#[test]
+fn a_refused_client_receives_nothing_of_another() {
+    let sim = Sim::new(Choices::calm());
+    let mut reactor = sim.reactor("server");
+    let at = |port| Address::Tcp(std::net::SocketAddr::from(([127, 0, 0, 1], port)));
+    let listener = reactor.listen(&at(80), &ListenOptions::default()).unwrap();
+    let slow = sim.connect(&at(80));
+    slow.window(100);
+    let (sock, _) = reactor.accept(listener).unwrap();
+    reactor.write(sock, &[std::io::IoSlice::new(b"for the slow one")]).unwrap();
+    let refused = sim.connect(&at(81));
+    assert_eq!((refused.received_text().as_str(), refused.closing()), ("", Parting::Refused));
+    slow.read(100);
+    assert_eq!(slow.received_text(), "for the slow one");
+}

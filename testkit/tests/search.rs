@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use handwound_reactor::{Gate, Reactor, SharedId, Threads, Waker};
-use handwound_testkit::{All, Choices, MockReactor, Sim, SimThreads, explore, explore_all, seeds};
+use handwound_testkit::{All, Choices, Exploration, MockReactor, Sim, SimThreads, explore, explore_all, seeds};
 use proptest::prelude::*;
 
 /// A queue with a consumer that sleeps when it is empty. Planted: it does not look again after it has said so.
@@ -274,9 +274,9 @@ fn outcome(sim: &Sim, program: &[Vec<Step>]) -> String {
     format!("{numbers:?} {log:?} {} {:?}", sim.now(), sim.gates())
 }
 
-fn outcomes(how: All, program: &[Vec<Step>]) -> (BTreeSet<String>, u64) {
+fn outcomes(how: Exploration<'_>, program: &[Vec<Step>]) -> (BTreeSet<String>, u64) {
     let seen = RefCell::new(BTreeSet::new());
-    let report = explore_all(how, |sim| {
+    let report = how.runs_max(1_000_000).run(|sim| {
         seen.borrow_mut().insert(outcome(sim, program));
     });
     (seen.into_inner(), report.runs)
@@ -287,9 +287,24 @@ proptest! {
 
     #[test]
     fn sleep_sets_reach_every_outcome_of_plain_search(program in program()) {
-        let plain = outcomes(All { runs_max: 1_000_000, sleep_sets: false }, &program);
-        let pruned = outcomes(All { runs_max: 1_000_000, sleep_sets: true }, &program);
+        let plain = outcomes(Exploration::all().plainly(), &program);
+        let pruned = outcomes(Exploration::all(), &program);
         prop_assert_eq!(plain.0, pruned.0);
         prop_assert!(pruned.1 <= plain.1);
+    }
+
+    #[test]
+    fn comparing_states_loses_no_outcome_at_any_bound(program in program(), bound in 0..4_u32) {
+        let plain = outcomes(Exploration::bounded(bound).plainly(), &program);
+        let compared = outcomes(Exploration::bounded(bound), &program);
+        prop_assert_eq!(plain.0, compared.0);
+        prop_assert!(compared.1 <= plain.1);
+    }
+
+    #[test]
+    fn with_preemptions_enough_every_outcome_is_reached(program in program()) {
+        let plain = outcomes(Exploration::all().plainly(), &program);
+        let bounded = outcomes(Exploration::bounded(100), &program);
+        prop_assert_eq!(plain.0, bounded.0);
     }
 }

@@ -3,12 +3,13 @@
 //! waits for bytes is also a check that no edge is missed.
 
 use std::collections::BTreeMap;
-use std::io::{ErrorKind, IoSlice};
+use std::io::{self, ErrorKind, IoSlice};
 use std::time::Duration;
 
 use handwound_reactor::{Address, Close, Event, ListenOptions, Reactor, Sock, Time};
 
 use super::Ground;
+use crate::errno::{ECONNABORTED, EMFILE, ENFILE, ENOBUFS, ENOMEM};
 
 /// How long a check waits for what must come: far longer than any machine takes.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -45,11 +46,12 @@ pub(super) struct Bench<R> {
     edges: BTreeMap<Sock, Edges>,
     events: Vec<Event>,
     polls: u32,
+    shortages: u32,
 }
 
 impl<R: Reactor> Bench<R> {
     pub(super) fn new(reactor: R) -> Bench<R> {
-        Bench { reactor, edges: BTreeMap::new(), events: Vec::new(), polls: 0 }
+        Bench { reactor, edges: BTreeMap::new(), events: Vec::new(), polls: 0, shortages: 0 }
     }
 
     /// One poll, `for_at_most` so long; how many events came.
@@ -153,8 +155,14 @@ impl<R: Reactor> Bench<R> {
     pub(super) fn accept(&mut self, listener: Sock) -> (Sock, Address) {
         loop {
             self.wait(listener, Way::Read);
-            if let Some(accepted) = self.try_accept(listener).expect("accept has nothing to fail for") {
-                return accepted;
+            match self.reactor.accept(listener) {
+                Ok(accepted) => return accepted,
+                // Whoever waits goes on waiting, and the edge is not used up: try again.
+                Err(error) if is_shortage(&error) => self.bear_with(&error),
+                Err(error) => {
+                    let blocked: Result<Option<()>, _> = self.blocked(listener, Way::Read, error.kind());
+                    blocked.expect("accept has nothing to fail for");
+                }
             }
         }
     }
@@ -233,15 +241,40 @@ impl<R: Reactor> Bench<R> {
     #[track_caller]
     pub(super) fn listen<G: Ground>(&mut self, ground: &mut G) -> (Sock, Address) {
         let at = ground.anywhere();
-        let listener = self.reactor.listen(&at, &ListenOptions::default()).expect("somewhere to listen");
+        let listener = self.try_listen(&at).expect("somewhere to listen");
         (listener, self.reactor.local_address(listener).expect("an open socket has an address"))
     }
 
     /// Connects, and waits for the outcome.
     #[track_caller]
     pub(super) fn connect(&mut self, to: &Address) -> Result<Sock, ErrorKind> {
-        let sock = self.reactor.connect(to).map_err(|error| error.kind())?;
+        let sock = self.start_to_connect(to)?;
         self.connected(sock).map(|()| sock)
+    }
+
+    pub(super) fn try_listen(&mut self, at: &Address) -> io::Result<Sock> {
+        loop {
+            match self.reactor.listen(at, &ListenOptions::default()) {
+                Err(error) if is_shortage(&error) => self.bear_with(&error),
+                listening => return listening,
+            }
+        }
+    }
+
+    pub(super) fn start_to_connect(&mut self, to: &Address) -> Result<Sock, ErrorKind> {
+        loop {
+            match self.reactor.connect(to) {
+                Err(error) if is_shortage(&error) => self.bear_with(&error),
+                started => return started.map_err(|error| error.kind()),
+            }
+        }
+    }
+
+    /// A shortage of the system is nobody's fault, but it passes.
+    #[track_caller]
+    fn bear_with(&mut self, error: &io::Error) {
+        self.shortages += 1;
+        assert!(self.shortages < POLLS_MAX, "the system is short of something for ever: {error}");
     }
 
     #[track_caller]
@@ -264,6 +297,12 @@ impl<R: Reactor> Bench<R> {
         self.reactor.close(listener, Close::Graceful);
         (client, server)
     }
+}
+
+/// Whether accept, connect and listen may give this although they are used well.
+fn is_shortage(error: &io::Error) -> bool {
+    let is = |system: crate::SystemError| error.raw_os_error() == io::Error::from(system).raw_os_error();
+    [EMFILE, ENFILE, ENOBUFS, ENOMEM, ECONNABORTED].into_iter().any(is)
 }
 
 /// Bytes of which each piece is different, so that none can be lost, doubled or moved unseen.

@@ -121,7 +121,7 @@ pub fn closing_a_listener_turns_away_who_waits<G: Ground>(ground: &mut G) {
 pub fn a_connect_comes_to_an_end<G: Ground>(ground: &mut G) {
     let mut bench = Bench::new(ground.reactor());
     let (listener, at) = bench.listen(ground);
-    let client = bench.reactor.connect(&at).expect("nothing is known against it");
+    let client = bench.start_to_connect(&at).expect("nothing is known against it");
     // Either way before the edge; later only one.
     bench.reactor.connect_result(client).expect("nothing is known against it");
     bench.connected(client).expect("somebody listens");
@@ -140,7 +140,7 @@ pub fn a_refused_connect_says_so<G: Ground>(ground: &mut G) {
     let expected = if nobody.tcp().is_some() { ErrorKind::ConnectionRefused } else { ErrorKind::NotFound };
     assert_eq!(bench.connect(&nobody), Err(expected));
     // A read or a write without having asked says the same.
-    if let Ok(sock) = bench.reactor.connect(&nobody) {
+    if let Ok(sock) = bench.start_to_connect(&nobody) {
         bench.wait(sock, Way::Write);
         assert_eq!(bench.try_write(sock, &[b"x"]), Err(expected));
         bench.reactor.close(sock, Close::Graceful);

@@ -3,7 +3,7 @@
 use std::io::{ErrorKind, IoSlice};
 use std::time::Duration;
 
-use handwound_reactor::{Address, Close, ListenOptions, Reactor, Sock};
+use handwound_reactor::{Address, Close, Reactor, Sock};
 
 use super::Ground;
 use super::bench::{Bench, Way};
@@ -128,11 +128,10 @@ pub fn a_failed_accept_leaves_the_listener_usable<G: Ground>(ground: &mut G) {
 pub fn an_address_in_use_is_refused_until_it_is_free<G: Ground>(ground: &mut G) {
     let mut bench = Bench::new(ground.reactor());
     let (listener, at) = bench.listen(ground);
-    let options = ListenOptions::default();
-    let second = bench.reactor.listen(&at, &options);
+    let second = bench.try_listen(&at);
     assert_eq!(second.err().map(|error| error.kind()), Some(ErrorKind::AddrInUse));
     bench.reactor.close(listener, Close::Graceful);
-    let second = bench.reactor.listen(&at, &options).expect("the address is free again");
+    let second = bench.try_listen(&at).expect("the address is free again");
     bench.connect(&at).expect("somebody listens");
     bench.accept(second);
 }

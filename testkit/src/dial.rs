@@ -1,0 +1,137 @@
+//! How connections come about: dialled, refused, queued at a listener, given up.
+
+use std::io::ErrorKind;
+
+use handwound_reactor::{Address, Close, Time};
+
+use crate::buffer::Buffer;
+use crate::line::Line;
+use crate::network::{Cargo, Connection, End, Link, Owner};
+use crate::trace::What;
+use crate::world::World;
+
+impl World {
+    /// A connection that sets out from `owner` to whoever listens at `to`.
+    pub(crate) fn dial(&mut self, owner: Owner, from: Address, to: &Address) -> u32 {
+        let room_max = self.network.receive_buffer_bytes;
+        let end = |owner, host, local| End {
+            owner,
+            host,
+            line: Line::default(),
+            link: Link::Pending,
+            local,
+            inbox: Buffer::default(),
+            under_way: Buffer::default(),
+            room_max,
+            last_due: Time::ZERO,
+            things_under_way: 0,
+            ended: false,
+            error: None,
+            failure: ErrorKind::ConnectionRefused,
+            dead: false,
+            shut: false,
+        };
+        let there = self.listener_at(to).map(|listener| self.net.listeners[listener as usize].reactor);
+        let ends = [end(owner, self.host_of(owner), from), end(Owner::Gone, there, to.clone())];
+        let serial = self.net.serials;
+        self.net.serials += 1;
+        let index = match self.net.free.pop() {
+            Some(index) => {
+                let object = self.net.connections[index as usize].object;
+                self.net.connections[index as usize] = Connection { serial, object, ends };
+                index
+            }
+            None => {
+                let object = self.new_object();
+                self.net.connections.push(Connection { serial, object, ends });
+                self.net.connections.len() as u32 - 1
+            }
+        };
+        self.note(What::Connect, serial, 0);
+        self.set_out(index);
+        index
+    }
+
+    /// Sends a connect on its way, unless it is planned to fail.
+    fn set_out(&mut self, connection: u32) {
+        let serial = self.net.connections[connection as usize].serial;
+        for index in 0..self.faults.breaks.len() {
+            let (of, way, byte, how) = self.faults.breaks[index];
+            if of == serial {
+                self.break_line(connection, way.to(), byte, how);
+            }
+        }
+        match self.faults.connects.iter().find(|(of, _)| *of == serial) {
+            None => self.post(connection, 1, Cargo::Connect),
+            Some((_, unanswered)) => {
+                let unanswered = *unanswered;
+                self.end_of(connection, 1).dead = true;
+                if unanswered { self.await_answer(connection) } else { self.post(connection, 0, Cargo::Refused) }
+            }
+        }
+    }
+
+    pub(crate) fn arrive_at_listener(&mut self, connection: u32) {
+        if self.end_of(connection, 0).dead {
+            self.end_of(connection, 1).dead = true;
+            return;
+        }
+        let to = self.end_of(connection, 1).local.clone();
+        let Some(index) = self.listener_at(&to) else {
+            self.end_of(connection, 1).dead = true;
+            return self.post(connection, 0, Cargo::Refused);
+        };
+        let listener = &mut self.net.listeners[index as usize];
+        if listener.queue.len() >= listener.backlog_max {
+            listener.overflow.push_back(connection);
+            return;
+        }
+        self.enqueue(connection, index);
+    }
+
+    /// Establishes a connection, into the queue of a listener that has room.
+    fn enqueue(&mut self, connection: u32, listener: u32) {
+        let end = self.end_of(connection, 1);
+        (end.owner, end.link) = (Owner::Queue(listener), Link::Up);
+        let reactor = self.net.listeners[listener as usize].reactor;
+        self.end_of(connection, 1).host = Some(reactor);
+        self.net.listeners[listener as usize].queue.push_back(connection);
+        self.post(connection, 0, Cargo::Established);
+        self.look_for_break(connection, 0);
+        self.listener_readable(listener);
+    }
+
+    /// Lets the next that waits for room into a listener's queue.
+    pub(crate) fn admit(&mut self, listener: u32) {
+        while let Some(waiting) = self.net.listeners[listener as usize].overflow.pop_front() {
+            if !self.end_of(waiting, 0).dead {
+                return self.enqueue(waiting, listener);
+            }
+            self.end_of(waiting, 1).dead = true;
+            self.retire(waiting);
+        }
+    }
+
+    /// Refuses or resets the connections that wait at a listener which closes.
+    pub(crate) fn turn_away(&mut self, listener: u32) {
+        let listener = &mut self.net.listeners[listener as usize];
+        let (queue, overflow) = (std::mem::take(&mut listener.queue), std::mem::take(&mut listener.overflow));
+        for connection in queue {
+            self.part(connection, 1, Close::Reset);
+        }
+        for connection in overflow {
+            self.end_of(connection, 1).dead = true;
+            self.post(connection, 0, Cargo::Refused);
+        }
+    }
+
+    /// A connect has failed; whoever made it is told.
+    pub(crate) fn connect_failed(&mut self, connection: u32, why: ErrorKind) {
+        let serial = self.net.connections[connection as usize].serial;
+        self.note(if why == ErrorKind::TimedOut { What::GiveUp } else { What::Refuse }, serial, 0);
+        let end = self.end_of(connection, 0);
+        (end.link, end.failure, end.error, end.dead) = (Link::Failed, why, Some(why), true);
+        self.readable(connection, 0);
+        self.writable(connection, 0);
+    }
+}

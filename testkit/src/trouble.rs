@@ -1,0 +1,337 @@
+//! Faults that a run draws for itself, by families that are on or off as a whole; and the state of planned ones.
+//!
+//! A family does not ask before every call whether to strike: it draws the gap to its next strike and counts it
+//! down. Each draws from a stream of its own. A gap drawn as 0 is endless, so that the plain choice is no fault.
+
+use std::io;
+use std::time::Duration;
+
+use handwound_reactor::Time;
+
+use crate::choices::Family;
+use crate::errno::{ECONNABORTED, EMFILE, ENFILE, ENOBUFS, SystemError};
+use crate::faults::{Break, CALLS, Call, Fault, FaultPlan, Way};
+use crate::line::Tick;
+use crate::trace::What;
+use crate::world::World;
+
+/// Families of faults, each to be allowed or not.
+///
+/// [`Sim::allow_trouble`](crate::Sim::allow_trouble) turns each allowed family on or off for the whole run, as the
+/// choices say: a run in which only one thing goes wrong, but often, finds other bugs than one where all do.
+/// All of it is what a real reactor may show. Connections break only where a scripted client is one of the ends,
+/// as if the client did it; for connections between reactors there are [`FaultPlan`]s and partitions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Trouble {
+    /// Accepts fail with `EMFILE`, `ENFILE`, `ECONNABORTED` or `ENOBUFS`.
+    pub accepts: bool,
+    /// Connects and listens fail with `EMFILE`, `ENFILE` or `ENOBUFS`.
+    pub sockets: bool,
+    /// Connections of clients are reset, cut or fall silent at some byte, in either direction.
+    pub breaks: bool,
+    /// Clients write, read, or both, a few bytes at a time.
+    pub peers: bool,
+    /// Threads cannot be started.
+    pub starts: bool,
+    /// The date jumps, both ways.
+    pub date: bool,
+}
+
+impl Trouble {
+    /// None.
+    pub fn none() -> Trouble {
+        Trouble::default()
+    }
+
+    /// Every family.
+    pub fn all() -> Trouble {
+        Trouble { accepts: true, sockets: true, breaks: true, peers: true, starts: true, date: true }
+    }
+}
+
+/// How many calls pass before a family strikes again.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Gap {
+    /// `None`: to be drawn. The largest number: never.
+    left: Option<u32>,
+}
+
+impl Gap {
+    fn strike(&mut self, mean: u32, draw: impl FnOnce() -> u32) -> bool {
+        let left = match self.left {
+            Some(left) => left,
+            None => match draw() {
+                0 => u32::MAX,
+                drawn => (drawn - 1) * 2 * mean / 255,
+            },
+        };
+        self.left = match left {
+            0 => None,
+            u32::MAX => Some(left),
+            _ => Some(left - 1),
+        };
+        left == 0
+    }
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Faults {
+    calls: Vec<(Call, u64, SystemError)>,
+    /// Which call is the nth is a thing that threads share, once it matters.
+    object: Option<u32>,
+    counts: [u64; CALLS],
+    pub(crate) breaks: Vec<(u32, Way, u64, Break)>,
+    /// Connects that fail; whether for want of an answer.
+    pub(crate) connects: Vec<(u32, bool)>,
+    timed: Vec<Fault>,
+    pub(crate) trouble: Trouble,
+    accepts: Gap,
+    sockets: Gap,
+    connections: Gap,
+    clients: Gap,
+    starts: Gap,
+    dates: Gap,
+    fickle: Gap,
+    short: Gap,
+    date_ahead: Duration,
+    date_back: Duration,
+}
+
+impl World {
+    // Plans.
+
+    pub(crate) fn plan(&mut self, plan: &FaultPlan) {
+        if self.faults.object.is_none() {
+            self.faults.object = Some(self.new_object());
+        }
+        for fault in plan.faults() {
+            match fault {
+                Fault::Call { call, nth, error } => self.faults.calls.push((*call, *nth, *error)),
+                Fault::Break { connection, way, byte, how } => {
+                    self.faults.breaks.push((*connection, *way, *byte, *how));
+                }
+                Fault::Refused { connection } => self.faults.connects.push((*connection, false)),
+                Fault::Unanswered { connection } => self.faults.connects.push((*connection, true)),
+                Fault::Partition { at, .. } | Fault::Heal { at } | Fault::DateJump { at, .. } => {
+                    let index = self.faults.timed.len() as u32;
+                    self.faults.timed.push(fault.clone());
+                    self.tick(*at, Tick::Fault(index));
+                }
+            }
+        }
+    }
+
+    /// The time of a planned fault has come.
+    pub(crate) fn timed_fault(&mut self, index: u32) {
+        match self.faults.timed[index as usize].clone() {
+            Fault::Partition { one, other, .. } => self.partition(&one, &other),
+            Fault::Heal { .. } => self.heal(),
+            Fault::DateJump { by, back, .. } => self.date_jumps(by, back),
+            _ => {}
+        }
+    }
+
+    // Calls.
+
+    /// Whether starts of threads may fail.
+    pub(crate) fn starts_may_fail(&self) -> bool {
+        self.spawn_fails > 0 || self.faults.object.is_some() || self.faults.trouble.starts
+    }
+
+    /// Whether this call is to fail, and how.
+    pub(crate) fn call_fails(&mut self, call: Call) -> Option<io::Error> {
+        let nth = self.faults.counts[call as usize];
+        self.faults.counts[call as usize] += 1;
+        if let Some(object) = self.faults.object {
+            self.touch(object);
+        }
+        let planned = self.faults.calls.iter().find(|(of, at, _)| (*of, *at) == (call, nth));
+        let error = match planned {
+            Some((_, _, error)) => *error,
+            None => self.trouble_with(call)?,
+        };
+        self.note(What::CallFail, call as u32, nth);
+        Some(error.into())
+    }
+
+    fn trouble_with(&mut self, call: Call) -> Option<SystemError> {
+        let (actor, trouble) = (self.actor, self.faults.trouble);
+        let (faults, choices) = (&mut self.faults, &mut self.choices);
+        let (family, errors) = match call {
+            Call::Accept if trouble.accepts => {
+                let strikes =
+                    faults.accepts.strike(4, || choices.draw_for(Family::Accepts, actor, 256, "next failing accept"));
+                strikes.then_some((Family::Accepts, [ECONNABORTED, EMFILE, ENFILE, ENOBUFS].as_slice()))?
+            }
+            Call::Connect | Call::Listen if trouble.sockets => {
+                let strikes =
+                    faults.sockets.strike(4, || choices.draw_for(Family::Sockets, actor, 256, "next failing socket"));
+                strikes.then_some((Family::Sockets, [EMFILE, ENFILE, ENOBUFS].as_slice()))?
+            }
+            Call::Spawn if trouble.starts => {
+                let strikes =
+                    faults.starts.strike(4, || choices.draw_for(Family::Starts, actor, 256, "next failing start"));
+                return strikes.then_some(ENOBUFS);
+            }
+            _ => return None,
+        };
+        Some(errors[self.draw(family, errors.len() as u32, "error") as usize])
+    }
+
+    // Families.
+
+    /// Turns each family of `allowed` on or off.
+    pub(crate) fn allow_trouble(&mut self, allowed: Trouble) -> Trouble {
+        let mut on = |allowed: bool, family| allowed && self.choices.draw(family, 2, "on") == 1;
+        let drawn = Trouble {
+            accepts: on(allowed.accepts, Family::Accepts),
+            sockets: on(allowed.sockets, Family::Sockets),
+            breaks: on(allowed.breaks, Family::Breaks),
+            peers: on(allowed.peers, Family::Peers),
+            starts: on(allowed.starts, Family::Starts),
+            date: on(allowed.date, Family::Date),
+        };
+        self.faults.trouble = drawn;
+        drawn
+    }
+
+    /// Whether a call is to be told to try again, or an edge to come for nothing.
+    pub(crate) fn fickle(&mut self, label: &'static str) -> bool {
+        let (actor, choices) = (self.actor, &mut self.choices);
+        self.network.fickle && self.faults.fickle.strike(7, || choices.draw_for(Family::Readiness, actor, 256, label))
+    }
+
+    /// Between one byte and all of `bytes`, the plain choice being all.
+    pub(crate) fn part_of(&mut self, bytes: usize, label: &'static str) -> usize {
+        let (actor, choices) = (self.actor, &mut self.choices);
+        if bytes <= 1 || !self.faults.short.strike(1, || choices.draw_for(Family::Split, actor, 256, label)) {
+            return bytes;
+        }
+        let max = if self.draw(Family::Split, 2, label) == 0 { bytes.min(8) } else { bytes };
+        1 + self.draw(Family::Split, u32::try_from(max).unwrap_or(u32::MAX), label) as usize
+    }
+
+    /// Where the connection that a client makes now is to break, if it is.
+    pub(crate) fn drawn_break(&mut self) -> Option<(Way, u64, Break)> {
+        let (actor, choices) = (self.actor, &mut self.choices);
+        let mut draw = |options, label| choices.draw_for(Family::Breaks, actor, options, label);
+        if !self.faults.trouble.breaks || !self.faults.connections.strike(2, || draw(256, "next broken connection")) {
+            return None;
+        }
+        let way = [Way::ToServer, Way::ToClient][draw(2, "way") as usize];
+        let how = [Break::Reset, Break::Cut, Break::Stall][draw(3, "how") as usize];
+        let most = [1 << 8, 1 << 8, 1 << 12, 1 << 17][draw(4, "how late") as usize];
+        Some((way, u64::from(draw(most, "byte")), how))
+    }
+
+    /// How slowly the client that connects now writes and reads: so many bytes, so often.
+    pub(crate) fn drawn_paces(&mut self) -> [Option<(usize, Duration)>; 2] {
+        let (actor, choices) = (self.actor, &mut self.choices);
+        let mut draw = |options, label| choices.draw_for(Family::Peers, actor, options, label);
+        if !self.faults.trouble.peers || !self.faults.clients.strike(2, || draw(256, "next slow client")) {
+            return [None; 2];
+        }
+        let which = draw(3, "writes, reads or both");
+        let mut pace = || {
+            let bytes = [1, 7, 100][draw(3, "bytes") as usize];
+            (bytes, Duration::from_millis([1, 10, 300][draw(3, "every") as usize]))
+        };
+        let (writes, reads) = (pace(), pace());
+        [(which != 1).then_some(writes), (which != 0).then_some(reads)]
+    }
+
+    // The date.
+
+    pub(crate) fn date_jumps(&mut self, by: Duration, back: bool) {
+        let sum = if back { &mut self.faults.date_back } else { &mut self.faults.date_ahead };
+        *sum = sum.saturating_add(by);
+        self.note(What::DateJump, u32::from(back), by.as_millis() as u64);
+    }
+
+    /// How far the date is from the clock: ahead, and back.
+    pub(crate) fn date_offset(&mut self) -> (Duration, Duration) {
+        let (actor, choices) = (self.actor, &mut self.choices);
+        if self.faults.trouble.date
+            && self.faults.dates.strike(3, || choices.draw_for(Family::Date, actor, 256, "next jump"))
+        {
+            let back = self.draw(Family::Date, 2, "back") == 1;
+            let seconds = [1, 60, 3_600, 86_400][self.draw(Family::Date, 4, "how far") as usize];
+            self.date_jumps(Duration::from_secs(seconds), back);
+        }
+        (self.faults.date_ahead, self.faults.date_back)
+    }
+}
+
+/// The clock of one reactor, as a function of the world's: it may be ahead from the start, and go too fast or too
+/// slow. It never goes back, and it never stands still.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Drift {
+    /// What it shows when the world begins.
+    pub ahead: Duration,
+    /// How much faster it goes than the world's, in millionths; slower where negative. Quartz is some 50 off.
+    pub parts_per_million: i32,
+}
+
+impl Drift {
+    fn rate(self) -> u128 {
+        // A clock that stands still, or goes back, would break the eighth clause of the seam.
+        (1_000_000 + i64::from(self.parts_per_million)).max(1) as u128
+    }
+
+    /// What this clock shows when the world's shows `world`.
+    pub(crate) fn local(self, world: Time) -> Time {
+        if self.parts_per_million == 0 {
+            return world + self.ahead;
+        }
+        Time::new(nanos(world.since_start().as_nanos() * self.rate() / 1_000_000)) + self.ahead
+    }
+
+    /// The first moment of the world at which this clock shows `local`, or more.
+    pub(crate) fn world(self, local: Time) -> Time {
+        let since = local.saturating_since(Time::new(self.ahead));
+        if self.parts_per_million == 0 || local.since_start() == Duration::MAX {
+            return if local.since_start() == Duration::MAX { local } else { Time::new(since) };
+        }
+        Time::new(nanos((since.as_nanos() * 1_000_000).div_ceil(self.rate())))
+    }
+}
+
+fn nanos(nanos: u128) -> Duration {
+    match u64::try_from(nanos / 1_000_000_000) {
+        Ok(seconds) => Duration::new(seconds, (nanos % 1_000_000_000) as u32),
+        Err(_) => Duration::MAX,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gap_drawn_as_zero_is_endless_and_others_are_counted_down() {
+        let mut gap = Gap::default();
+        assert!((0..1000).all(|_| !gap.strike(4, || 0)));
+        let mut gap = Gap::default();
+        let mut drawn = [1, 128, 0].into_iter();
+        let strikes: Vec<bool> = (0..8).map(|_| gap.strike(4, || drawn.next().unwrap_or(0))).collect();
+        assert_eq!(strikes, [true, false, false, false, true, false, false, false]);
+    }
+
+    #[test]
+    fn a_drifting_clock_reaches_each_of_its_deadlines_and_none_early() {
+        for parts_per_million in [-999_999, -300_000, -50, 0, 50, 1_000_000] {
+            let drift = Drift { ahead: Duration::from_millis(3), parts_per_million };
+            let mut last = Time::ZERO;
+            for nanos in [0, 1, 2, 3_000_000, 3_000_001, 1_000_000_007, 86_400_000_000_000] {
+                let local = Time::new(Duration::from_nanos(nanos));
+                let world = drift.world(local);
+                assert!(drift.local(world) >= local, "{drift:?} {local}");
+                assert!(drift.local(world) >= last, "it went back");
+                last = drift.local(world);
+                let early = world.since_start().checked_sub(Duration::from_nanos(1));
+                assert!(early.is_none_or(|early| drift.local(Time::new(early)) < local), "{drift:?} {local}");
+            }
+        }
+    }
+}
