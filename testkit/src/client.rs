@@ -13,9 +13,6 @@ use crate::shared::Shared;
 use crate::trace::What;
 use crate::world::World;
 
-/// Stands for the number of a connection that is being made.
-const NOT_YET: u32 = u32::MAX;
-
 /// How the server has parted from a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Parting {
@@ -44,7 +41,7 @@ impl fmt::Debug for Script {
 
 #[derive(Debug)]
 pub(crate) struct ClientState {
-    connection: u32,
+    pub(crate) connection: u32,
     /// Everything received, and how much of it has been taken.
     received: Vec<u8>,
     taken: usize,
@@ -221,7 +218,8 @@ impl World {
         let from = self.peer_address(to);
         let [writes, reads] = self.drawn_paces().map(|drawn| drawn.map(Pacing::new));
         let state = ClientState {
-            connection: NOT_YET,
+            // Dialling gives the number.
+            connection: u32::MAX,
             received: Vec::new(),
             taken: 0,
             outbox: Buffer::default(),
@@ -236,7 +234,6 @@ impl World {
         };
         self.net.clients.push(state);
         let connection = self.dial(Owner::Client(index), from, to);
-        self.net.clients[index as usize].connection = connection;
         if let Some((way, byte, how)) = self.drawn_break() {
             self.break_line(connection, way.to(), byte, how);
         }
@@ -246,7 +243,7 @@ impl World {
     /// The connection of a client that has not left.
     pub(crate) fn client_connection(&self, client: u32) -> Option<u32> {
         let state = &self.net.clients[client as usize];
-        (state.left.is_none() && state.connection != NOT_YET).then_some(state.connection)
+        state.left.is_none().then_some(state.connection)
     }
 
     pub(crate) fn client_can_send(&self, client: u32) -> bool {
@@ -391,8 +388,7 @@ impl World {
     /// Something has come for a client.
     pub(crate) fn client_readable(&mut self, client: u32) {
         let state = &self.net.clients[client as usize];
-        // A refusal can come before the connection has its number.
-        if state.left.is_some() || state.connection == NOT_YET {
+        if state.left.is_some() {
             return;
         }
         if state.eager {

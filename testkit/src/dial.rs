@@ -47,6 +47,10 @@ impl World {
                 self.net.connections.len() as u32 - 1
             }
         };
+        if let Owner::Client(client) = owner {
+            // Before anything can happen on it: a refusal may come at once.
+            self.net.clients[client as usize].connection = index;
+        }
         self.note(What::Connect, serial, 0);
         self.set_out(index);
         index
