@@ -440,11 +440,14 @@ impl World {
         if let Some(index) = self.free_gates.pop() {
             let gate = &mut self.gates[index as usize];
             (gate.name, gate.token, gate.live) = (name, false, true);
+            self.trace.origins.gate_made(index, self.now, self.actor);
             return index;
         }
         let object = self.new_object();
         self.gates.push(GateState { name, token: false, parked: None, object, live: true });
-        self.gates.len() as u32 - 1
+        let index = self.gates.len() as u32 - 1;
+        self.trace.origins.gate_made(index, self.now, self.actor);
+        index
     }
 
     pub(crate) fn drop_gate(&mut self, gate: u32) {
@@ -458,7 +461,7 @@ impl World {
         state.token = true;
         let (name, object) = (state.name, state.object);
         self.touch(object);
-        self.note_name(What::Unpark, name, 0);
+        self.note_name(What::Unpark, name, u64::from(gate));
     }
 
     /// Takes the token; false where there is none, that is when the time came first.
@@ -468,7 +471,7 @@ impl World {
         state.parked = None;
         let (name, object) = (state.name, state.object);
         self.touch(object);
-        self.note_name(if token { What::TakeToken } else { What::TimeOut }, name, 0);
+        self.note_name(if token { What::TakeToken } else { What::TimeOut }, name, u64::from(gate));
         token
     }
 
