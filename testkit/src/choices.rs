@@ -212,6 +212,15 @@ impl Choices {
         option
     }
 
+    /// Whether a thread that can go on does so, without a look at the others: the plain schedule, of which nothing
+    /// is kept. Counts as a move if so.
+    #[inline]
+    pub(crate) fn goes_on(&mut self) -> bool {
+        let plain = matches!(self.source, Source::Calm) && self.keeper.is_none() && self.moves < self.moves_max;
+        self.moves += u64::from(plain);
+        plain
+    }
+
     /// Takes one of `actors` to go next; `footprint` are the objects touched since the last time.
     pub(crate) fn schedule(&mut self, actors: &[u32], turn: Turn, footprint: &mut u128) -> usize {
         self.moves += 1;

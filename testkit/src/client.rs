@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io::ErrorKind;
+use std::panic::Location;
 use std::sync::Arc;
 
 use handwound_reactor::{Address, Close};
@@ -11,6 +12,7 @@ use crate::network::{Link, Owner};
 use crate::pace::Pacing;
 use crate::shared::Shared;
 use crate::trace::What;
+use crate::transcript::Transcript;
 use crate::world::World;
 
 /// How the server has parted from a client.
@@ -59,6 +61,11 @@ pub(crate) struct ClientState {
     lingering: bool,
     /// Answers what comes; see [`Client::script`].
     script: Option<Script>,
+    /// The number by which traces know its connection.
+    pub(crate) serial: u32,
+    pub(crate) transcript: Transcript,
+    /// Where in the test it was made.
+    pub(crate) place: Option<&'static Location<'static>>,
 }
 
 /// A client that does what the test says, at once and without a task of its own.
@@ -190,6 +197,15 @@ impl Client {
         });
     }
 
+    /// The conversation so far, for people and snapshots: what went when, which way, and how it was cut.
+    ///
+    /// `>>` was sent and `<<` received; `│` marks a cut between two pieces at one instant; a piece at a later time
+    /// begins a line of its own. Payload is ASCII with escapes, and each line of it ends where it did; long ones are
+    /// cut short and counted. Sent is what has left this end, not what still waits for room.
+    pub fn transcript(&self) -> String {
+        self.with(|client| client.transcript.text())
+    }
+
     /// How many bytes wait to be sent, for want of room at the server.
     pub fn unsent_bytes(&self) -> usize {
         self.with(|client| client.outbox.len())
@@ -231,8 +247,13 @@ impl World {
             left: None,
             lingering: false,
             script: None,
+            serial: self.net.next_serial(),
+            transcript: Transcript::default(),
+            place: self.trace.origins.take_place(),
         };
         self.net.clients.push(state);
+        let at = self.now;
+        self.net.clients[index as usize].transcript.mark(at, "connects");
         let connection = self.dial(Owner::Client(index), from, to);
         if let Some((way, byte, how)) = self.drawn_break() {
             self.break_line(connection, way.to(), byte, how);
@@ -288,6 +309,8 @@ impl World {
                 break;
             }
             let segment = if self.network.short_writes { self.part_of(room, "segment") } else { room };
+            let at = self.now;
+            self.net.clients[client as usize].transcript.sent(at, &outbox.as_slice()[..segment]);
             self.transmit(connection, 0, std::iter::once(&outbox.as_slice()[..segment]));
             outbox.take(segment);
             let now = self.now;
@@ -311,6 +334,8 @@ impl World {
         if !std::mem::replace(&mut self.net.clients[client as usize].finishing, true) {
             let number = self.number(connection, 0);
             self.note(What::ClientEnd, number, 0);
+            let at = self.now;
+            self.net.clients[client as usize].transcript.mark(at, "ends its stream");
             self.client_flush(client);
         }
     }
@@ -321,7 +346,9 @@ impl World {
         self.note(if how == Close::Reset { What::ClientReset } else { What::ClientClose }, number, 0);
         let parting = self.client_parting(client);
         let pending = self.end_of(connection, 0).link == Link::Pending;
+        let at = self.now;
         let state = &mut self.net.clients[client as usize];
+        state.transcript.mark(at, if how == Close::Reset { "resets" } else { "closes" });
         state.left = Some(parting);
         if how == Close::Graceful && !state.outbox.is_empty() || pending && state.finishing {
             state.lingering = true;
@@ -358,9 +385,13 @@ impl World {
             let number = self.number(connection, 0);
             self.note(What::ClientRead, number, count as u64);
         }
+        let at = self.now;
         let inbox = &mut self.net.connections[connection as usize].ends[0].inbox;
-        self.net.clients[client as usize].received.extend_from_slice(&inbox.as_slice()[..count]);
+        let state = &mut self.net.clients[client as usize];
+        state.received.extend_from_slice(&inbox.as_slice()[..count]);
+        state.transcript.received(at, &inbox.as_slice()[..count]);
         inbox.take(count);
+        self.client_parted(client);
         self.freed(connection, 0);
         self.client_script(client);
         count
@@ -387,6 +418,11 @@ impl World {
 
     /// Something has come for a client.
     pub(crate) fn client_readable(&mut self, client: u32) {
+        self.client_receive(client);
+        self.client_parted(client);
+    }
+
+    fn client_receive(&mut self, client: u32) {
         let state = &self.net.clients[client as usize];
         if state.left.is_some() {
             return;
@@ -406,6 +442,14 @@ impl World {
             if let Some(pacing) = &mut self.net.clients[client as usize].reads {
                 pacing.done(now);
             }
+        }
+    }
+
+    /// Writes down how the server has parted, once it has.
+    fn client_parted(&mut self, client: u32) {
+        if self.net.clients[client as usize].left.is_none() {
+            let (at, parting) = (self.now, self.client_parting(client));
+            self.net.clients[client as usize].transcript.parting(at, parting);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Who waits for what, in words: deadlocks, livelocks, and what a test left open.
+//! What there is in a world, in words: threads, gates, sockets, and what a test left open.
 
 use std::fmt::Write;
 
@@ -6,7 +6,7 @@ use handwound_reactor::Time;
 
 use crate::network::Owner;
 use crate::sockets::Kind;
-use crate::trace::NEVER;
+use crate::waits;
 use crate::world::{Op, World};
 
 /// What a simulated thread is doing.
@@ -86,56 +86,13 @@ pub(crate) fn gates(world: &World) -> Vec<GateInfo> {
     live.map(info).collect()
 }
 
-/// Each live thread and what it waits for, one a line.
-pub(crate) fn waits(world: &World) -> String {
-    let mut text = format!("at {}:\n", world.now);
-    for task in tasks(world) {
-        let _ = match task.state {
-            TaskState::Done => Ok(()),
-            TaskState::Ready => writeln!(text, "  {} can go on", task.name),
-            TaskState::Parked { gate, until } => {
-                writeln!(text, "  {} is parked at gate `{gate}`{}", task.name, until_text(until))
-            }
-            TaskState::Polling { reactor, until } => {
-                writeln!(text, "  {} polls reactor `{reactor}`{}", task.name, until_text(until))
-            }
-        };
+/// What a thread that cannot go on waits for.
+pub(crate) fn waiting(world: &World, task: u32) -> Option<String> {
+    match state(world, task as usize) {
+        TaskState::Parked { gate, .. } => Some(format!("waits at gate {gate}")),
+        TaskState::Polling { reactor, .. } => Some(format!("polls {reactor}")),
+        TaskState::Ready | TaskState::Done => None,
     }
-    if text.lines().count() == 1 {
-        text.push_str("  no thread is left\n");
-    }
-    text
-}
-
-fn until_text(until: Option<Time>) -> String {
-    match until {
-        Some(until) if until < NEVER => format!(" until {until}"),
-        _ => " without end".to_owned(),
-    }
-}
-
-/// Whether some thread waits without a deadline, and nothing can move any more.
-pub(crate) fn deadlocked(world: &World) -> bool {
-    let waits = |until: &Option<Time>| until.is_none_or(|until| until >= NEVER);
-    let all = tasks(world);
-    let forever = |task: &TaskInfo| match &task.state {
-        TaskState::Parked { until, .. } | TaskState::Polling { until, .. } => waits(until),
-        TaskState::Done => true,
-        TaskState::Ready => false,
-    };
-    let parked = |task: &TaskInfo| matches!(task.state, TaskState::Parked { .. } | TaskState::Polling { .. });
-    world.net.next_due().is_none() && all.iter().all(forever) && all.iter().any(parked)
-}
-
-pub(crate) fn livelock(world: &World) -> String {
-    let mut text = format!(
-        "still not quiet after {} steps at {}; Sim::set_steps_max sets the bound. Most of them took:\n",
-        world.steps_max, world.now
-    );
-    for (name, moves) in world.busiest() {
-        let _ = writeln!(text, "  {moves:>9}  {name}");
-    }
-    text
 }
 
 /// Sockets that reactors have open, one a line.
@@ -148,13 +105,13 @@ pub(crate) fn sockets(world: &World) -> Vec<String> {
                 Kind::Free => {}
                 Kind::Listener(listener) => {
                     let address = &world.net.listeners[listener as usize].address;
-                    lines.push(format!("{name} listens at {address}"));
+                    lines.push(format!("{name} listens at {address}, {}", opened(world, slot.made)));
                 }
                 Kind::Stream { connection, side } => {
                     let connection = &world.net.connections[connection as usize];
                     let (end, peer) = (&connection.ends[side as usize], &connection.ends[1 - side as usize]);
                     let whose = match peer.owner {
-                        Owner::Client(client) => format!("client {client}"),
+                        Owner::Client(client) => client_text(world, client),
                         Owner::Gone => "a peer that has left".to_owned(),
                         Owner::Queue(_) => "a listener's queue".to_owned(),
                         Owner::Reactor { reactor, .. } => {
@@ -163,8 +120,9 @@ pub(crate) fn sockets(world: &World) -> Vec<String> {
                     };
                     let unread = end.inbox.len();
                     lines.push(format!(
-                        "{name} has conn {} with {whose} open ({unread} bytes unread)",
-                        connection.serial
+                        "{name} has conn {} with {whose} open ({unread} bytes unread), {}",
+                        connection.serial,
+                        opened(world, slot.made)
                     ));
                 }
             }
@@ -173,20 +131,35 @@ pub(crate) fn sockets(world: &World) -> Vec<String> {
     lines
 }
 
+fn opened(world: &World, (at, by): (Time, u32)) -> String {
+    format!("opened by {} at {at}", waits::actor(world, by))
+}
+
+fn client_text(world: &World, client: u32) -> String {
+    match world.net.clients.get(client as usize).and_then(|client| client.place) {
+        Some(place) => format!("client {client} (made at {place})"),
+        None => format!("client {client}"),
+    }
+}
+
 /// What is not as it was before the test; empty when all is.
 pub(crate) fn left_over(world: &World) -> String {
     let mut text = String::new();
     for line in sockets(world) {
         let _ = writeln!(text, "  socket: {line}");
     }
-    for task in tasks(world) {
-        if task.state != TaskState::Done {
-            let _ = writeln!(text, "  thread: {} ({:?})", task.name, task.state);
-        }
+    for &task in world.live() {
+        let made = world.trace.origins.task(task);
+        let made = made.map(|made| format!(", started {}", waits::made(world, made))).unwrap_or_default();
+        let does = waiting(world, task).unwrap_or_else(|| "can go on".to_owned());
+        let _ = writeln!(text, "  thread: {} {does}{made}", world.task_name(task));
     }
-    for gate in gates(world) {
-        if let Some(parked) = gate.parked {
-            let _ = writeln!(text, "  gate: {} is parked at `{}`", parked, gate.name);
+    for (index, gate) in world.gates.iter().enumerate() {
+        if let (true, Some(parked)) = (gate.live, gate.parked) {
+            let made = world.trace.origins.gate(index as u32);
+            let made = made.map(|made| format!(", made {}", waits::made(world, made))).unwrap_or_default();
+            let (parked, name) = (world.task_name(parked), world.trace.text_of(gate.name));
+            let _ = writeln!(text, "  gate: {parked} is parked at `{name}`{made}");
         }
     }
     text

@@ -14,11 +14,11 @@ use std::thread::panicking;
 use handwound_reactor::Time;
 
 use crate::coroutine::{Ended, Fiber};
-use crate::diagnosis;
 use crate::failure;
 use crate::shared::Shared;
 use crate::strand::{Backend, Strand, suspend};
 use crate::trace::{NEVER, TEST};
+use crate::waits;
 use crate::world::{Goal, Op, Pick};
 
 thread_local! {
@@ -130,7 +130,7 @@ fn wait_outside(world: &Shared, op: Op) {
 
 /// A wait that cannot end.
 fn forlorn(world: &Shared, why: &str) {
-    let report = || world.with(|w| diagnosis::waits(w));
+    let report = || world.with(|w| waits::text(w));
     if !panicking() {
         panic!("{why}\n{}", report());
     }
@@ -175,7 +175,7 @@ impl Driver {
                 }
                 Pick::Stop => return self.look_for_trespassers(),
                 Pick::Spent => {
-                    let report = self.world.with(|w| diagnosis::livelock(w));
+                    let report = self.world.with(|w| waits::livelock(w));
                     panic!("{report}");
                 }
             }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::panic::Location;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,10 +17,12 @@ use crate::faults::{FaultPlan, Host};
 use crate::network_options::NetworkOptions;
 use crate::reactor::MockReactor;
 use crate::shared::Shared;
+use crate::sim_views::Watches;
 use crate::strand::Backend;
 use crate::threads::SimThreads;
 use crate::trace::NEVER;
 use crate::trouble::{Drift, Trouble};
+use crate::waits;
 use crate::world::{Goal, World};
 
 /// A deterministic world: reactors, threads, a network and a clock, all moved by the test.
@@ -28,6 +31,8 @@ use crate::world::{Goal, World};
 /// panics when the choices were a replay of which decisions are left over.
 pub struct Sim {
     driver: Rc<Driver>,
+    /// What else the test counts among what must not be left over.
+    pub(crate) watches: Watches,
 }
 
 impl fmt::Debug for Sim {
@@ -39,7 +44,7 @@ impl fmt::Debug for Sim {
 impl Sim {
     /// A new world at time zero. Its network is as rough as the choices say; see [`set_network`](Sim::set_network).
     pub fn new(choices: Choices) -> Sim {
-        Sim { driver: Driver::new(Shared::new(choices)) }
+        Sim { driver: Driver::new(Shared::new(choices)), watches: Watches::default() }
     }
 
     // What is in the world.
@@ -67,13 +72,19 @@ impl Sim {
 
     /// Starts a thread from outside. Unlike [`Threads::spawn`](handwound_reactor::Threads::spawn)'s, its body
     /// need not be `Send`: event loops are run like this. It begins when the world is driven.
+    #[track_caller]
     pub fn spawn(&self, name: &str, body: impl FnOnce() + 'static) {
+        let place = Location::caller();
+        self.with(|w| w.trace.origins.at_place(place));
         self.driver.spawn_local(name, Box::new(body));
     }
 
     /// A client that connects to `to`, worked by the test itself: a [`Client`] for an
     /// [`Address`](handwound_reactor::Address), and whatever a [`Destination`] of another kind makes.
+    #[track_caller]
     pub fn connect<D: Destination + ?Sized>(&self, to: &D) -> D::Client {
+        let place = Location::caller();
+        self.with(|w| w.trace.origins.at_place(place));
         to.client(self)
     }
 
@@ -104,7 +115,7 @@ impl Sim {
     pub fn run_task(&self, name: &str) {
         let found = self.with(|w| w.live().iter().copied().find(|&task| w.task_name(task) == name));
         let Some(task) = found else {
-            panic!("no live thread is named `{name}`; {}", self.with(|w| diagnosis::waits(w)));
+            panic!("no live thread is named `{name}`; {}", self.with(|w| waits::text(w)));
         };
         self.driver.drive(Goal::Task(task), None);
     }
@@ -261,17 +272,7 @@ impl Sim {
     /// When nothing can move any more though threads wait: who waits for what. `None` while something can move,
     /// and when no thread is left.
     pub fn report_deadlock(&self) -> Option<String> {
-        self.with(|w| diagnosis::deadlocked(w).then(|| diagnosis::waits(w)))
-    }
-
-    /// Checks that reactors have no socket open, and that all threads have ended.
-    ///
-    /// # Panics
-    /// With a list of what is left.
-    #[track_caller]
-    pub fn assert_clean(&self) {
-        let left = self.with(|w| diagnosis::left_over(w));
-        assert!(left.is_empty(), "left over at {}:\n{left}", self.now());
+        self.with(|w| waits::stuck(w).then(|| waits::text(w)))
     }
 
     /// The choices, taken back at the end of a run, and what the last move touched. From here on all is plain.

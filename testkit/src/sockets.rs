@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::io::{self, ErrorKind, IoSlice};
 use std::net::SocketAddr;
 
-use handwound_reactor::{Address, Close, Event, ListenOptions, Received, Sock};
+use handwound_reactor::{Address, Close, Event, ListenOptions, Received, Sock, Time};
 
 use crate::addresses::{clash, port};
 use crate::choices::Family;
@@ -25,6 +25,8 @@ pub(crate) enum Kind {
 pub(crate) struct Slot {
     generation: u32,
     pub(crate) kind: Kind,
+    /// When, and by whom, it was opened.
+    pub(crate) made: (Time, u32),
     /// The edge that waits to be polled.
     readable: bool,
     writable: bool,
@@ -380,16 +382,18 @@ impl World {
     }
 
     fn new_slot(&mut self, reactor: u32, kind: Kind) -> Sock {
+        let made = (self.now, self.actor);
         let state = &mut self.net.reactors[reactor as usize];
         let slot = state.free.pop().unwrap_or_else(|| {
             let (readable, writable, queued) = (false, false, false);
             let (read_armed, write_armed) = (true, true);
-            let slot = Slot { generation: 0, kind: Kind::Free, readable, writable, queued, read_armed, write_armed };
+            let kind = Kind::Free;
+            let slot = Slot { generation: 0, kind, made, readable, writable, queued, read_armed, write_armed };
             state.slots.push(slot);
             state.slots.len() as u32 - 1
         });
         let state = &mut state.slots[slot as usize];
-        state.kind = kind;
+        (state.kind, state.made) = (kind, made);
         (state.readable, state.writable, state.read_armed, state.write_armed) = (false, false, true, true);
         Sock { slot, generation: state.generation }
     }

@@ -1,12 +1,15 @@
 //! What happened, move by move: a hash over all of it, and the last events for people to read.
 //!
-//! Events are numbers until someone wants text. There are only virtual times and stable ids in them.
+//! Events are numbers until someone wants text. There are only virtual times and stable ids in them. What is drawn
+//! from them (diagram, timeline) is made of [`Trace::events`]; see `story`.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::Duration;
 
 use handwound_reactor::Time;
+
+use crate::origins::Origins;
 
 /// How many events are kept for [`Trace::text`]; the hash covers all.
 const EVENTS_MAX: usize = 1 << 16;
@@ -19,6 +22,12 @@ pub(crate) const NETWORK: u32 = u32::MAX;
 /// A name, held once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Name(u32);
+
+impl Name {
+    pub(crate) fn index(self) -> u32 {
+        self.0
+    }
+}
 
 /// What an event is; `object` and `value` of the event mean what the text says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,13 +74,14 @@ pub(crate) enum What {
     DateJump,
 }
 
+/// One event, as it is kept: rendered only when someone asks.
 #[derive(Clone, Copy, Debug)]
-struct Event {
-    at: Time,
-    actor: u32,
-    what: What,
-    object: u32,
-    value: u64,
+pub(crate) struct Event {
+    pub(crate) at: Time,
+    pub(crate) actor: u32,
+    pub(crate) what: What,
+    pub(crate) object: u32,
+    pub(crate) value: u64,
 }
 
 #[derive(Debug, Default)]
@@ -85,6 +95,8 @@ pub(crate) struct Trace {
     by_name: BTreeMap<String, u32>,
     /// For comparisons of two runs.
     prints: Option<Prints>,
+    /// Who made and who answers what, for diagnoses; no part of the hash.
+    pub(crate) origins: Origins,
 }
 
 /// One number for each event, which stands for all of it and for the bytes that were moved before it.
@@ -107,7 +119,9 @@ impl Trace {
     pub(crate) fn reset(&mut self) {
         let mut ring = std::mem::take(&mut self.ring);
         ring.clear();
-        *self = Trace { ring, ..Trace::default() };
+        let mut origins = std::mem::take(&mut self.origins);
+        origins.reset();
+        *self = Trace { ring, origins, ..Trace::default() };
     }
 
     /// Keeps one number for each event from here on, and looks at the bytes that are moved.
@@ -151,6 +165,7 @@ impl Trace {
         if let Some(prints) = &mut self.prints {
             prints.events.push(self.hash ^ prints.running);
         }
+        self.origins.seen(at, actor, what, object, value);
         let event = Event { at, actor, what, object, value };
         if self.ring.len() < EVENTS_MAX {
             self.ring.push(event);
@@ -174,14 +189,29 @@ impl Trace {
         self.hash = (self.hash.rotate_left(5) ^ word).wrapping_mul(0x517c_c1b7_2722_0a95);
     }
 
+    /// The events that are kept, oldest first.
+    pub(crate) fn events(&self) -> impl DoubleEndedIterator<Item = &Event> {
+        let (newer, older) = self.ring.split_at(self.oldest);
+        older.iter().chain(newer)
+    }
+
+    /// How many events are no longer kept.
+    pub(crate) fn dropped(&self) -> u64 {
+        self.count - self.ring.len() as u64
+    }
+
+    /// The name with this number, as events hold it.
+    pub(crate) fn name_at(&self, object: u32) -> &str {
+        self.names.get(object as usize).map_or("?", String::as_str)
+    }
+
     /// One line per event: time, who, what. `task_name` names tasks by number.
     pub(crate) fn text<'a>(&'a self, task_name: impl Fn(u32) -> &'a str) -> String {
         let mut text = String::new();
-        if self.count > self.ring.len() as u64 {
-            let _ = writeln!(text, "… {} earlier events", self.count - self.ring.len() as u64);
+        if self.dropped() > 0 {
+            let _ = writeln!(text, "… {} earlier events", self.dropped());
         }
-        let (newer, older) = self.ring.split_at(self.oldest);
-        for event in older.iter().chain(newer) {
+        for event in self.events() {
             let actor = match (event.what, event.actor) {
                 (What::Arrive | What::ArriveEnd | What::ArriveReset | What::Establish | What::Refuse, _) => "network",
                 (What::ClientSend | What::ClientRead | What::ClientEnd | What::ClientClose | What::ClientReset, _) => {
@@ -198,9 +228,10 @@ impl Trace {
         text
     }
 
-    fn describe(&self, text: &mut String, event: Event) {
+    /// What an event is, in words.
+    pub(crate) fn describe(&self, text: &mut String, event: Event) {
         let Event { what, object, value, .. } = event;
-        let name = || self.names.get(object as usize).map_or("?", String::as_str);
+        let name = || self.name_at(object);
         let _ = match what {
             What::Spawn => write!(text, "starts thread {}", name()),
             What::SpawnFail => write!(text, "gets no thread for {}", name()),

@@ -206,6 +206,9 @@ impl World {
                 _ if self.drive_moves >= self.steps_max => return Pick::Spent,
                 _ => {}
             }
+            if let Some(task) = self.same_again() {
+                return Pick::Task(task);
+            }
             self.gather();
             if self.actors.is_empty() {
                 if !self.wind() {
@@ -226,12 +229,31 @@ impl World {
             }
             self.burst = if chosen == self.actor { self.burst + 1 } else { 0 };
             self.actor = chosen;
-            let task = &mut self.tasks[chosen as usize];
-            task.last_move = self.moves;
-            task.moves += 1;
-            task.op = None;
+            self.go_on(chosen);
             return Pick::Task(chosen);
         }
+    }
+
+    /// The task that is running, where the plain schedule lets it go on: what `gather` and the choice would come to.
+    fn same_again(&mut self) -> Option<u32> {
+        let actor = self.actor;
+        let op = self.tasks.get(actor as usize)?.op?;
+        let elsewhere = matches!(self.goal, Goal::Task(only) if only != actor);
+        if self.burst >= BURST_MAX || elsewhere || !self.enabled(op) || !self.choices.goes_on() {
+            return None;
+        }
+        self.drive_moves += 1;
+        self.moves += 1;
+        self.burst += 1;
+        self.go_on(actor);
+        Some(actor)
+    }
+
+    fn go_on(&mut self, task: u32) {
+        let task = &mut self.tasks[task as usize];
+        task.last_move = self.moves;
+        task.moves += 1;
+        task.op = None;
     }
 
     /// A task says what it will do when it goes on.
@@ -418,11 +440,14 @@ impl World {
         if let Some(index) = self.free_gates.pop() {
             let gate = &mut self.gates[index as usize];
             (gate.name, gate.token, gate.live) = (name, false, true);
+            self.trace.origins.gate_made(index, self.now, self.actor);
             return index;
         }
         let object = self.new_object();
         self.gates.push(GateState { name, token: false, parked: None, object, live: true });
-        self.gates.len() as u32 - 1
+        let index = self.gates.len() as u32 - 1;
+        self.trace.origins.gate_made(index, self.now, self.actor);
+        index
     }
 
     pub(crate) fn drop_gate(&mut self, gate: u32) {
@@ -436,7 +461,7 @@ impl World {
         state.token = true;
         let (name, object) = (state.name, state.object);
         self.touch(object);
-        self.note_name(What::Unpark, name, 0);
+        self.note_name(What::Unpark, name, u64::from(gate));
     }
 
     /// Takes the token; false where there is none, that is when the time came first.
@@ -446,7 +471,7 @@ impl World {
         state.parked = None;
         let (name, object) = (state.name, state.object);
         self.touch(object);
-        self.note_name(if token { What::TakeToken } else { What::TimeOut }, name, 0);
+        self.note_name(if token { What::TakeToken } else { What::TimeOut }, name, u64::from(gate));
         token
     }
 

@@ -71,12 +71,32 @@ impl Server {
         });
     }
 
+    /// Counts this server's timers and jobs among what [`Sim::assert_clean`] must not find. Keeps the loop and the
+    /// pool until `sim` is dropped.
+    pub fn watch(&self, sim: &Sim) {
+        let (event_loop, pool) = (self.event_loop.clone(), self.pool.clone());
+        sim.watch("timers", move || match event_loop.pending_timers() {
+            0 => Vec::new(),
+            timers => vec![format!("{timers} pending in the event loop")],
+        });
+        sim.watch("jobs", move || {
+            let mut left: Vec<String> =
+                pool.busy().iter().map(|busy| format!("{} runs {}", busy.worker, busy.job)).collect();
+            if pool.counts().queued > 0 {
+                left.push(format!("{} queued", pool.counts().queued));
+            }
+            left
+        });
+    }
+
     /// A client that has sent nothing yet.
+    #[track_caller]
     pub fn connect(&self, sim: &Sim) -> HttpClient {
         HttpClient { client: sim.connect(&self.address) }
     }
 
     /// A client that has asked for `path`.
+    #[track_caller]
     pub fn get(&self, sim: &Sim, path: &str) -> HttpClient {
         let client = self.connect(sim);
         client.send(format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n"));

@@ -100,7 +100,7 @@ pub fn a_close_with_unread_bytes_is_noticed<G: Ground>(ground: &mut G) {
     bench.wait(server, Way::Read);
     bench.reactor.close(server, Close::Graceful);
     let (got, outcome) = bench.read_all(client);
-    assert_eq!(got, []);
+    assert_eq!(got, b"");
     assert!(matches!(outcome, Ok(()) | Err(ErrorKind::ConnectionReset)), "{outcome:?}");
 }
 
@@ -112,7 +112,7 @@ pub fn closing_a_listener_turns_away_who_waits<G: Ground>(ground: &mut G) {
     bench.wait(listener, Way::Read);
     bench.reactor.close(listener, Close::Graceful);
     let (got, outcome) = bench.read_all(client);
-    assert_eq!(got, []);
+    assert_eq!(got, b"");
     assert!(matches!(outcome, Ok(()) | Err(ErrorKind::ConnectionReset)), "{outcome:?}");
 }
 

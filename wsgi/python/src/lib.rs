@@ -28,6 +28,8 @@ mod environ_tests;
 #[cfg(test)]
 mod response_tests;
 #[cfg(test)]
+mod simulation_tests;
+#[cfg(test)]
 mod testing;
 
 pub use application::PythonApplication;

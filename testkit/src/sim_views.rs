@@ -1,0 +1,137 @@
+//! What a world shows of itself: diagnoses, and drawings of what has happened.
+
+use std::cell::RefCell;
+use std::fmt::Write;
+
+use crate::diagnosis;
+use crate::diagram;
+use crate::perfetto;
+use crate::sim::Sim;
+use crate::story::Story;
+use crate::timeline;
+use crate::waits::{self, Deadlock, Wait};
+
+type Watch = (String, Box<dyn Fn() -> Vec<String>>);
+
+/// What else a test counts among what must not be left over.
+#[derive(Default)]
+pub(crate) struct Watches(RefCell<Vec<Watch>>);
+
+impl Watches {
+    fn add(&self, what: &str, left: Box<dyn Fn() -> Vec<String>>) {
+        self.0.borrow_mut().push((what.to_owned(), left));
+    }
+
+    fn text(&self) -> String {
+        let mut text = String::new();
+        for (what, left) in self.0.borrow().iter() {
+            for line in left() {
+                let _ = writeln!(text, "  {what}: {line}");
+            }
+        }
+        text
+    }
+}
+
+/// Diagnoses.
+impl Sim {
+    /// Has [`assert_clean`](Sim::assert_clean) also ask `left` what is left over: a line for each timer, job or
+    /// whatever else lives above the seam. Empty means clean. What it holds lives as long as this world; it runs
+    /// on the test's thread, when asked.
+    ///
+    /// ```
+    /// # use handwound_testkit::{Choices, Sim};
+    /// # use handwound_reactor::ThreadPool;
+    /// let sim = Sim::new(Choices::calm());
+    /// let pool = ThreadPool::new(sim.threads(), 1..=1);
+    /// let watched = pool.clone();
+    /// sim.watch("pool", move || match watched.counts() {
+    ///     counts if counts.busy + counts.queued == 0 => vec![],
+    ///     counts => vec![format!("{counts:?}")],
+    /// });
+    /// pool.submit(|| {})?;
+    /// assert!(sim.leftovers().starts_with("  pool: Counts"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn watch(&self, what: &str, left: impl Fn() -> Vec<String> + 'static) {
+        self.watches.add(what, Box::new(left));
+    }
+
+    /// What is left over: open sockets, live threads, gates somebody is parked at, each with who made it and when,
+    /// and what is [watched](Sim::watch). One a line; empty when all is clean.
+    pub fn leftovers(&self) -> String {
+        let mut text = self.with(|w| diagnosis::left_over(w));
+        // Out of the world: what is watched may look at it.
+        text.push_str(&self.watches.text());
+        text
+    }
+
+    /// Checks that reactors have no socket open, that all threads have ended, and that nothing
+    /// [watched](Sim::watch) is left over.
+    ///
+    /// # Panics
+    /// With a list of what is left, and where each was made.
+    #[track_caller]
+    pub fn assert_clean(&self) {
+        let left = self.leftovers();
+        assert!(left.is_empty(), "left over at {}:\n{left}", self.now());
+    }
+
+    /// All threads that wait, oldest first, each with what it waits for and who has answered it before.
+    pub fn waits(&self) -> Vec<Wait> {
+        self.with(|w| waits::all(w))
+    }
+
+    /// Tells diagnoses who will unpark gates of this name (or wake the reactor of this name), before anybody has.
+    /// Where this is not said, whoever did it last is taken to be the one.
+    pub fn answered_by(&self, gate: &str, thread: &str) {
+        self.with(|w| w.trace.origins.declare(gate, thread));
+    }
+
+    /// Threads that wait for each other in a ring without end, if there are such: each is parked at a gate (or
+    /// polls a reactor that has nothing open) that the next one answers, as far as is known; see
+    /// [`answered_by`](Sim::answered_by). Workers that idle are no deadlock as long as the reactor that feeds them
+    /// listens; two threads that hand a token to and fro, and now both wait for the test, do look like one.
+    pub fn deadlock(&self) -> Option<Deadlock> {
+        self.with(|w| waits::deadlock(w))
+    }
+
+    /// Checks that there is no [`deadlock`](Sim::deadlock). To be called when all is settled.
+    ///
+    /// # Panics
+    /// With the ring: who waits for what, and who was to answer.
+    #[track_caller]
+    pub fn assert_no_deadlock(&self) {
+        if let Some(deadlock) = self.deadlock() {
+            panic!("{deadlock}");
+        }
+    }
+}
+
+/// Drawings of the last events.
+impl Sim {
+    /// A sequence diagram in ASCII: a column for each client, reactor and worker that took part, an arrow for each
+    /// message, wake and hand-off, and virtual times. Short and stable: fit for snapshots.
+    ///
+    /// Bytes are drawn where they arrive, with the first line of what they say; hand-offs where they were made.
+    /// Polls, visits and reads are left out.
+    pub fn diagram(&self) -> String {
+        diagram::draw(&self.story())
+    }
+
+    /// A page of HTML that shows the same with everything in it, to be scrolled, zoomed, filtered and searched. One
+    /// file; it asks for nothing from anywhere.
+    pub fn timeline_html(&self) -> String {
+        timeline::html(&self.story())
+    }
+
+    /// The same as Chrome trace events in JSON, which ui.perfetto.dev and chrome://tracing open. Times are virtual;
+    /// what happens at one instant is set 1 ns apart.
+    pub fn perfetto_json(&self) -> String {
+        perfetto::json(&self.story())
+    }
+
+    fn story(&self) -> Story {
+        self.with(|w| Story::of(w))
+    }
+}

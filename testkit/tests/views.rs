@@ -1,0 +1,275 @@
+//! Diagnoses, diagrams, timelines and reports.
+#![allow(clippy::unwrap_used)]
+
+use std::io::{ErrorKind, IoSlice, Write as _};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::Command;
+use std::time::Duration;
+
+use handwound_reactor::{Address, Close, ListenOptions, Reactor, Threads};
+use handwound_testkit::{Choices, Sim, report};
+
+/// What the closure panics with.
+fn panics_with(does: impl FnOnce()) -> String {
+    let payload = catch_unwind(AssertUnwindSafe(does)).unwrap_err();
+    payload.downcast_ref::<String>().unwrap().clone()
+}
+
+/// An echo server that has a worker shout, and two clients of which one resets.
+fn shouting(choices: Choices) -> Sim {
+    let sim = Sim::new(choices);
+    let (mut reactor, threads) = (sim.reactor("server"), sim.threads());
+    let at = Address::Tcp("127.0.0.1:0".parse().unwrap());
+    let listener = reactor.listen(&at, &ListenOptions::default()).unwrap();
+    let address = reactor.local_address(listener).unwrap();
+    let waker = reactor.waker();
+    let (work, results) = (std::sync::mpsc::channel(), std::sync::mpsc::channel());
+    let gate = threads.gate("jobs");
+    let jobs = gate.clone();
+    sim.spawn("worker", move || {
+        loop {
+            gate.park();
+            while let Ok::<(_, Vec<u8>), _>((sock, mut text)) = work.1.try_recv() {
+                threads.sleep(Duration::from_millis(10));
+                text.make_ascii_uppercase();
+                results.0.send((sock, text)).unwrap();
+                waker.wake();
+            }
+        }
+    });
+    sim.spawn("loop", move || {
+        let (mut events, mut socks, mut buffer) = (Vec::new(), Vec::new(), [0; 256]);
+        loop {
+            while let Ok((sock, _)) = reactor.accept(listener) {
+                socks.push(sock);
+            }
+            socks.retain(|&sock| {
+                loop {
+                    match reactor.read(sock, &mut buffer) {
+                        Ok(got) if got.bytes > 0 => {
+                            work.0.send((sock, buffer[..got.bytes].to_vec())).unwrap();
+                            jobs.unpark();
+                        }
+                        Err(error) if error.kind() == ErrorKind::WouldBlock => return true,
+                        _ => {
+                            reactor.close(sock, Close::Graceful);
+                            return false;
+                        }
+                    }
+                }
+            });
+            for (sock, text) in results.1.try_iter() {
+                let _ = reactor.write(sock, &[IoSlice::new(&text)]);
+            }
+            reactor.poll(&mut events, None).unwrap();
+        }
+    });
+    let (a, b) = (sim.connect(&address), sim.connect(&address));
+    a.send("first\n");
+    sim.advance(Duration::from_millis(5));
+    b.send("second, ");
+    b.send("in two\nmore\n");
+    sim.advance(Duration::from_millis(20));
+    b.reset();
+    a.send("last");
+    a.finish();
+    sim.settle();
+    sim
+}
+
+#[test]
+fn a_diagram_of_clients_reactor_and_worker() {
+    insta::assert_snapshot!(shouting(Choices::calm()).diagram());
+}
+
+#[test]
+fn a_diagram_tells_when_late_bytes_were_sent() {
+    insta::assert_snapshot!(shouting(Choices::seed(3)).diagram());
+}
+
+#[test]
+fn a_diagram_is_the_same_for_the_same_seed_and_bounded() {
+    assert_eq!(shouting(Choices::seed(9)).diagram(), shouting(Choices::seed(9)).diagram());
+    let sim = Sim::new(Choices::calm());
+    assert_eq!(sim.diagram(), "(nothing to show)\n");
+    let threads = sim.threads();
+    sim.spawn("napper", move || (0..1000).for_each(|_| threads.sleep(Duration::from_secs(1))));
+    sim.settle();
+    let diagram = sim.diagram();
+    assert!(diagram.starts_with("(601 earlier rows and 0 earlier events are left out)"), "{diagram:.80}");
+    assert_eq!(diagram.lines().count(), 402);
+}
+
+/// As in servers whose main thread joins a worker that waits for the main thread.
+fn joined() -> Sim {
+    let sim = Sim::new(Choices::calm());
+    let (answer, ended) = (sim.threads().gate("answer"), sim.threads().gate("worker has ended"));
+    let (waits, ends) = (answer.clone(), ended.clone());
+    sim.answered_by("worker has ended", "worker");
+    sim.spawn("main", move || {
+        answer.unpark();
+        ended.park();
+        answer.unpark();
+    });
+    sim.spawn("worker", move || {
+        waits.park();
+        waits.park();
+        ends.unpark();
+    });
+    let (threads, bystander) = (sim.threads(), sim.threads().gate("never"));
+    sim.spawn("bystander", move || {
+        threads.sleep(Duration::from_secs(2));
+        bystander.park();
+    });
+    sim.settle();
+    sim
+}
+
+#[test]
+fn a_deadlock_is_a_ring_of_names() {
+    let sim = joined();
+    insta::assert_snapshot!(sim.deadlock().unwrap());
+    assert_eq!(panics_with(|| sim.assert_no_deadlock()), sim.deadlock().unwrap().to_string());
+    assert!(report(&sim).contains("deadlock at +2.000s: main -> worker -> main"));
+    let waits = sim.waits();
+    assert_eq!((waits.len(), waits[1].at.as_str(), waits[1].answered_by.as_deref()), (3, "answer", Some("main")));
+}
+
+#[test]
+fn idle_workers_of_a_listening_reactor_are_no_deadlock() {
+    let sim = shouting(Choices::calm());
+    assert_eq!(sim.deadlock(), None);
+    sim.assert_no_deadlock();
+    let report = sim.report_deadlock().unwrap();
+    assert!(report.contains("worker is parked at gate `jobs` without end; last unparked by loop at"), "{report}");
+    assert!(report.contains("loop polls reactor `server` without end; last woken by worker"), "{report}");
+}
+
+#[test]
+fn a_livelock_tells_who_goes_round_and_how() {
+    let sim = Sim::new(Choices::calm());
+    sim.set_steps_max(1000);
+    let (ping, pong) = (sim.threads().gate("ping"), sim.threads().gate("pong"));
+    let (to, from) = (ping.clone(), pong.clone());
+    sim.spawn("one", move || {
+        loop {
+            to.unpark();
+            from.park();
+        }
+    });
+    sim.spawn("two", move || {
+        loop {
+            ping.park();
+            pong.unpark();
+        }
+    });
+    insta::assert_snapshot!(panics_with(|| sim.settle()));
+}
+
+#[test]
+fn what_is_left_over_says_who_made_it_and_where() {
+    let sim = shouting(Choices::calm());
+    sim.watch("timers", || vec!["1 pending".to_owned()]);
+    sim.watch("nothing", Vec::new);
+    let text = panics_with(|| sim.assert_clean());
+    let threads = text.lines().filter(|line| line.contains("thread: ")).collect::<Vec<_>>();
+    assert!(threads[0].starts_with("  thread: worker waits at gate jobs, started by the test at +0.000s ("), "{text}");
+    assert!(threads[0].contains("views.rs:"), "{text}");
+    assert!(text.contains("socket: server listens at 127.0.0.1:40001, opened by the test at +0.000s\n"), "{text}");
+    assert!(text.contains("gate: worker is parked at `jobs`, made by the test at +0.000s\n"), "{text}");
+    assert!(text.ends_with("  timers: 1 pending\n"), "{text}");
+}
+
+#[test]
+fn a_socket_left_open_names_the_client_and_who_accepted() {
+    let sim = Sim::new(Choices::calm());
+    let mut reactor = sim.reactor("server");
+    let at = Address::Tcp("127.0.0.1:80".parse().unwrap());
+    let listener = reactor.listen(&at, &ListenOptions::default()).unwrap();
+    let client = sim.connect(&at);
+    let accepted = reactor.accept(listener).unwrap();
+    client.send("abc");
+    let left = sim.leftovers();
+    assert!(left.contains("server has conn 0 with client 0 (made at "), "{left}");
+    assert!(left.contains(") open (3 bytes unread), opened by the test at +0.000s"), "{left}");
+    reactor.close(accepted.0, Close::Graceful);
+    reactor.close(listener, Close::Graceful);
+    assert_eq!(sim.leftovers(), "");
+}
+
+#[test]
+fn the_perfetto_file_is_well_formed() {
+    let sim = shouting(Choices::seed(3));
+    let json: serde_json::Value = serde_json::from_str(&sim.perfetto_json()).unwrap();
+    let events = json["traceEvents"].as_array().unwrap();
+    let phase = |phase: &str| events.iter().filter(|event| event["ph"] == phase).collect::<Vec<_>>();
+    let names =
+        phase("M").iter().filter(|e| e["name"] == "thread_name").map(|e| e["args"]["name"].clone()).collect::<Vec<_>>();
+    assert_eq!(names, ["test", "client 0", "client 1", "loop (reactor)", "worker (thread)"]);
+    for event in events.iter().filter(|event| event["ph"] != "M") {
+        assert!(event["ts"].is_number() && event["tid"].is_u64() && event["name"].is_string(), "{event}");
+        assert!((event["ph"] == "X") == event["dur"].is_number(), "{event}");
+    }
+    // Each flow begins once and ends once, not before it began.
+    let (starts, ends) = (phase("s"), phase("f"));
+    assert!(!starts.is_empty() && starts.len() == ends.len());
+    for start in starts {
+        let end = ends.iter().find(|end| end["id"] == start["id"]).unwrap();
+        assert!(end["ts"].as_f64() > start["ts"].as_f64(), "{start} {end}");
+    }
+    let acts: Vec<f64> = phase("X").iter().filter(|e| e["cat"] != "wait").map(|e| e["ts"].as_f64().unwrap()).collect();
+    assert!(acts.len() > 30 && acts.is_sorted_by(|a, b| a < b));
+}
+
+#[test]
+fn the_timeline_asks_for_nothing_from_outside() {
+    let page = shouting(Choices::calm()).timeline_html();
+    for outside in ["http:", "https:", "src=", "href=", "import ", "url(", "fetch("] {
+        assert!(!page.contains(outside), "{outside}");
+    }
+    assert!(page.contains("default-src 'none'"));
+}
+
+/// A page as Chromium shows it: its DOM once its script has run. `None`, and said so, without Chromium.
+fn in_chromium(test: &str, sim: &Sim, view: &str) -> Option<String> {
+    let folder = tempfile::tempdir().unwrap();
+    let page = folder.path().join("timeline.html");
+    std::fs::write(&page, sim.timeline_html()).unwrap();
+    let output = Command::new("chromium")
+        .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"])
+        .args(["--disable-component-update", "--disable-sync", "--no-first-run", "--dump-dom"])
+        .arg(format!("--user-data-dir={}", folder.path().join("profile").display()))
+        .arg(format!("file://{}#{view}", page.display()))
+        .output();
+    match output {
+        Ok(output) => Some(String::from_utf8_lossy(&output.stdout).into_owned()),
+        Err(error) => {
+            // Not by eprintln, which is captured: who reads the log should know.
+            let _ = writeln!(std::io::stderr(), "SKIPPED {test}: cannot run chromium ({error})");
+            None
+        }
+    }
+}
+
+#[test]
+fn the_timeline_shows_filters_and_selects_in_a_browser() {
+    const TEST: &str = "the_timeline_shows_filters_and_selects_in_a_browser";
+    let sim = shouting(Choices::seed(3));
+    let Some(page) = in_chromium(TEST, &sim, "hide=&theme=dark") else { return };
+    let events = sim.trace().lines().count();
+    assert!(page.contains("class=\"dark\"") && page.contains("data-ready=\"yes\""), "{page}");
+    assert!(page.contains(&format!("{events} of {events} events, 5 lanes")), "{page}");
+
+    let page = in_chromium(TEST, &sim, "hide=&theme=light&q=unparks").unwrap();
+    // Those who unpark, and those who pass the gate because of it.
+    let count = |what: &str| sim.trace().matches(what).count();
+    let shown = count(" unparks jobs") + count(" passes gate jobs");
+    assert!(page.contains(&format!("{shown} of {events} events, 2 lanes")), "{page}");
+    assert!(!page.contains("class=\"dark\""));
+
+    let accept = sim.trace().lines().position(|line| line.contains("accepts conn 0")).unwrap();
+    let page = in_chromium(TEST, &sim, &format!("sel={accept}&axis=time&zoom=200")).unwrap();
+    assert!(page.contains("<h2>loop accepts conn 0</h2>"), "{page}");
+    assert!(page.contains("because of <a") && page.contains("client 0 connects, conn 0"), "{page}");
+    assert!(page.contains("Axis: time"), "{page}");
+}
