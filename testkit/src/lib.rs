@@ -99,6 +99,31 @@
 //! });
 //! ```
 //!
+//! # What goes wrong
+//!
+//! Exactly what the test says: clients are slow or break off, calls fail, plans ([`FaultPlan`]) name connections,
+//! bytes and the nth call, hosts are parted and healed. Or what the choices draw: [`Sim::allow_trouble`] turns whole
+//! families of faults on or off for each seed.
+//!
+//! ```
+//! # use handwound_reactor::{Address, ListenOptions, Reactor};
+//! use handwound_testkit::{EMFILE, Trouble, explore, seeds};
+//! use std::time::Duration;
+//!
+//! explore(seeds(20), |sim| {
+//! #   let mut server = sim.reactor("server");
+//! #   let address = Address::Tcp("127.0.0.1:80".parse().unwrap());
+//! #   server.listen(&address, &ListenOptions::default()).unwrap();
+//!     let slow = sim.connect(&address).write_in(1).every(Duration::from_millis(10));
+//!     let broken = sim.connect(&address);
+//!     slow.send("GET /a HTTP/1.1\r\nHost: x\r\n\r\n");
+//!     broken.send("GET /b HTTP/1.1\r\nHost: x\r\n\r\n").reset_at(sim.choose("byte", 20));
+//!     sim.accept_fails_once(EMFILE);
+//!     sim.allow_trouble(Trouble::all());
+//!     sim.settle();
+//! });
+//! ```
+//!
 //! # What it is faithful to
 //!
 //! Sockets do as Linux's: edges are reported once and again after `WouldBlock`; a graceful close with unread bytes
@@ -115,6 +140,7 @@ mod choices;
 mod client;
 mod coder;
 pub mod contract;
+mod conversation;
 mod coroutine;
 mod cuts;
 mod diagnosis;
@@ -149,6 +175,8 @@ mod sim_views;
 mod sockets;
 mod story;
 mod strand;
+#[cfg(feature = "proptest")]
+pub mod strategies;
 mod threads;
 mod timeline;
 mod trace;
@@ -160,6 +188,7 @@ mod world;
 
 pub use choices::{Choices, Family};
 pub use client::{Client, Parting};
+pub use conversation::{Conversation, Step, play};
 pub use cuts::{Cut, for_every_cut};
 pub use diagnosis::{GateInfo, TaskInfo, TaskState};
 pub use errno::{

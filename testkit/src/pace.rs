@@ -133,6 +133,11 @@ impl Client {
         Sent { client: self, bytes: bytes.as_ref().to_vec(), breaks: Vec::new() }
     }
 
+    /// Whether this client may still send: it has not ended its stream, nor left.
+    pub fn can_send(&self) -> bool {
+        self.world(|w, index| w.client_can_send(index))
+    }
+
     /// Makes this a slow writer: from now on it sends at most `bytes` bytes at a time.
     ///
     /// ```

@@ -15,11 +15,14 @@
 //! });
 //! ```
 
+#[cfg(feature = "proptest")]
+pub mod strategies;
+
 use std::net::SocketAddr;
 use std::ops::Deref;
 
 use handwound_reactor::{Address, EventLoop, ListenOptions, ThreadPool};
-use handwound_testkit::{Client, Sim};
+use handwound_testkit::{Break, Client, Destination, Pace, Sim, Way};
 
 use crate::{Application, Site, SiteConfig, WsgiResource};
 
@@ -92,7 +95,7 @@ impl Server {
     /// A client that has sent nothing yet.
     #[track_caller]
     pub fn connect(&self, sim: &Sim) -> HttpClient {
-        HttpClient { client: sim.connect(&self.address) }
+        sim.connect(self)
     }
 
     /// A client that has asked for `path`.
@@ -104,8 +107,17 @@ impl Server {
     }
 }
 
-/// A scripted client that understands responses. All that a [`Client`] can do, it can.
-#[derive(Debug)]
+/// `sim.connect(&server)` makes an [`HttpClient`].
+impl Destination for Server {
+    type Client = HttpClient;
+
+    fn client(&self, sim: &Sim) -> HttpClient {
+        HttpClient { client: sim.connect(&self.address) }
+    }
+}
+
+/// A scripted client that understands responses. All that a [`Client`] can do, it can. Copies are the same client.
+#[derive(Clone, Debug)]
 pub struct HttpClient {
     client: Client,
 }
@@ -119,6 +131,64 @@ impl Deref for HttpClient {
 }
 
 impl HttpClient {
+    /// As [`Client::write_in`].
+    pub fn write_in(&self, bytes: usize) -> Pace<HttpClient> {
+        self.client.write_in(bytes).returning(self.clone())
+    }
+
+    /// As [`Client::read_in`].
+    pub fn read_in(&self, bytes: usize) -> Pace<HttpClient> {
+        self.client.read_in(bytes).returning(self.clone())
+    }
+
+    /// As [`Client::reset_at`].
+    #[track_caller]
+    pub fn reset_at(&self, byte: impl TryInto<u64>) -> HttpClient {
+        self.break_at(Way::ToServer, byte, Break::Reset)
+    }
+
+    /// As [`Client::cut_at`].
+    #[track_caller]
+    pub fn cut_at(&self, byte: impl TryInto<u64>) -> HttpClient {
+        self.break_at(Way::ToServer, byte, Break::Cut)
+    }
+
+    /// As [`Client::break_at`].
+    #[track_caller]
+    pub fn break_at(&self, way: Way, byte: impl TryInto<u64>, how: Break) -> HttpClient {
+        self.client.break_at(way, byte, how);
+        self.clone()
+    }
+
+    /// The final responses that have come whole; what has not is left out, as after a broken connection.
+    ///
+    /// # Panics
+    /// If what came breaks the rules of HTTP otherwise.
+    #[track_caller]
+    pub fn whole_responses(&self) -> Vec<http::Response<Vec<u8>>> {
+        let received = self.received();
+        let mut rest = received.as_slice();
+        let mut responses = Vec::new();
+        while !rest.is_empty() {
+            // One whose length only the end tells is whole if it ends as it should.
+            let ended = self.closing() == handwound_testkit::Parting::Finished;
+            match parse(rest, ended) {
+                Ok((response, after)) => {
+                    if !response.status().is_informational() {
+                        responses.push(response);
+                    }
+                    rest = after;
+                }
+                Err(problem) if problem.starts_with("an unfinished") || problem.starts_with("a body of unknown") => {
+                    break;
+                }
+                Err(problem) if problem.starts_with("a chunk without") => break,
+                Err(problem) => panic!("{problem} in what came:\n{}", self.received_text()),
+            }
+        }
+        responses
+    }
+
     /// The only response so far, which is complete.
     ///
     /// # Panics
