@@ -1,6 +1,6 @@
 //! The clean code, over as many schedules as are asked for: no alarm may come.
 //!
-//! `HANDWOUND_SOAK=1000000 cargo test --release -p handwound-testkit --test defects soak -- --nocapture` runs a
+//! `HANDWOUND_SOAK=1000000 cargo test -p handwound-testkit --test defects soak -- --nocapture` runs a
 //! million, half of them of the right twins and half of a whole server.
 
 use std::time::{Duration, Instant};
@@ -44,6 +44,17 @@ fn soak_of_a_whole_server() {
     let start = Instant::now();
     soak("a whole server", schedules(), whole_server);
     println!("{} schedules of a whole server, no alarm, in {:?}", schedules(), start.elapsed());
+}
+
+/// A soak that could not see a defect would say nothing about the clean code.
+#[test]
+fn the_soak_would_notice_each_of_the_wrong_twins() {
+    for defect in all() {
+        let few = Exploration::random(FIRST_SEED..FIRST_SEED + 100).shrink_runs_max(0);
+        let found = few.check(|sim| (defect.run)(sim, Twin::Wrong));
+        let failure = found.expect_err(defect.name);
+        println!("{:<50} run {:>3}", defect.name, failure.run);
+    }
 }
 
 /// Clients of several kinds, workers, faults, and an orderly end: each answer that comes is the right one, and nothing
