@@ -38,7 +38,7 @@ pub(crate) const DEFECTS: &[Defect] = &[
     },
     Defect {
         name: "timer set after the deadline was worked out",
-        goes_wrong: "asks for the next deadline before it runs calls; one of them sets a timer, and the poll never ends",
+        goes_wrong: "works out the deadline before it runs calls; one of them sets a timer, and the poll never ends",
         found_by: Orders,
         within: 10,
         says: "polls reactor `loop` without end",
