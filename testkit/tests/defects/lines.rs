@@ -59,11 +59,11 @@ pub(crate) const DEFECTS: &[Defect] = &[
     defect(
         (
             "half-close taken for disconnect",
-            "the peer has sent all it has to say; the connection is dropped with the answers still under way",
+            "the peer has sent all it has to say; the connection is closed with answers still to be written",
         ),
         (Seeds, 20),
-        "a client misses the end",
-        |sim, twin| talk(sim, twin, Flaw::HalfCloseIsEnd),
+        "a client misses something",
+        |sim, twin| slow_reader(sim, twin, Flaw::HalfCloseIsEnd),
     ),
     defect(
         (
@@ -220,7 +220,8 @@ impl LineServer {
             *peak = (*peak).max(connection.unsent.len());
             connection.paused = connection.unsent.len() > UNSENT_MAX && self.flaw != Some(Flaw::Unbounded);
         }
-        if open && connection.ended && connection.unsent.is_empty() {
+        let over = connection.unsent.is_empty() || self.has(Flaw::HalfCloseIsEnd);
+        if open && connection.ended && over {
             self.reactor.close(sock, if self.has(Flaw::ClosesHard) { Close::Reset } else { Close::Graceful });
         } else if open {
             self.connections.insert(sock, connection);
@@ -241,7 +242,6 @@ impl LineServer {
         };
         if read.bytes == 0 {
             connection.ended = true;
-            *open = !self.has(Flaw::HalfCloseIsEnd);
         }
         for byte in into[..read.bytes].to_ascii_uppercase() {
             connection.line.push(byte);
