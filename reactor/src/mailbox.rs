@@ -131,6 +131,10 @@ impl Remote {
         }
     }
 
+    pub(crate) fn is(&self, other: &Remote) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     fn post(&self, entry: Entry) {
         self.0.watched.visit();
         self.0.queue.push(entry);

@@ -434,11 +434,9 @@ impl Worker<'_> {
 
     /// Flushes `remote` before this worker waits; see [`Notifier::notify_lazily`](crate::Notifier::notify_lazily).
     pub fn flush_before_park(&mut self, remote: &Remote) {
-        if self.owed.is_empty() {
+        // A pool may serve several loops; each is owed one wake for a whole batch.
+        if !self.owed.iter().any(|owed| owed.is(remote)) {
             self.owed.push(remote.clone());
-        } else {
-            // A pool may serve several loops; each is flushed.
-            remote.flush();
         }
     }
 
