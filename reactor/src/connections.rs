@@ -636,12 +636,12 @@ impl EventLoop {
         self.call(&mut connection, |protocol, _| protocol.closed(reason));
         if was_full {
             for listener in table.listeners() {
-                self.resume_accepting_if_rested(listener);
+                self.look_at_listener_again(listener);
             }
         }
     }
 
-    fn resume_accepting_if_rested(&self, sock: Sock) {
+    fn look_at_listener_again(&self, sock: Sock) {
         if let Some(listener) = self.0.table.take_listener(sock) {
             self.put_listener_back(listener);
         }

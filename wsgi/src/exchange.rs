@@ -122,6 +122,11 @@ impl Exchange {
         }
     }
 
+    fn is_started(&self) -> bool {
+        let state = self.state();
+        state.head.is_some() || state.committed
+    }
+
     /// Whether the client has, or will get, this response's head.
     pub(crate) fn head_is_out(&self) -> bool {
         self.state().committed
@@ -148,10 +153,8 @@ impl Exchange {
         self.watched.visit();
         let mut state = self.state();
         state.ended = true;
+        state.committed |= matches!(outcome, Outcome::Finished);
         state.outcome = Some(outcome);
-        if !matches!(state.outcome, Some(Outcome::Failed(_))) {
-            state.committed = true;
-        }
         let notify = !std::mem::replace(&mut state.notified, true);
         drop(state);
         // The answer is on its way before the next application runs; only the wake may wait for the batch.
@@ -197,7 +200,7 @@ impl Job for Exchange {
 
 impl Exchange {
     fn outcome_of_return(&self) -> Outcome {
-        if self.state().head.is_some() || self.state().committed {
+        if self.is_started() {
             Outcome::Finished
         } else {
             Outcome::Failed(Failure::new("the application returned without calling start_response (PEP 3333)"))
@@ -298,8 +301,7 @@ impl Call {
 
     /// Whether [`start`](Call::start) has been called.
     pub fn is_started(&self) -> bool {
-        let state = self.0.state();
-        state.head.is_some() || state.committed
+        self.0.is_started()
     }
 
     /// Whether the head is on its way, and cannot be replaced any more.
