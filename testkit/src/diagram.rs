@@ -1,68 +1,57 @@
 //! The story as an ASCII sequence diagram: a column for each who takes part, an arrow for each act that led to
-//! another's. Polls, visits and reads are left out; times are printed when they change.
+//! another's. Polls and reads are left out; times are printed when they change.
 
 use std::fmt::Write;
 
-use crate::story::{Kind, Link, Story};
+use crate::columns::Columns;
+use crate::rows::{Row, Shape, gathered, rows};
+use crate::story::Story;
 
-/// Rows shown; of a longer story, the last ones.
-const ROWS_MAX: usize = 400;
-/// Characters of a label.
-const LABEL_MAX: usize = 48;
-/// Characters quoted from payload that came in pieces.
-const QUOTE_MAX: usize = 26;
+/// Rows of a diagram that a test asks for.
+pub(crate) const ROWS_MAX: usize = 400;
+/// Of a long story, one in so many of its rows is shown from the beginning, and the others from the end.
+const HEAD: usize = 4;
+/// Rows of the longest round that is told by how often it comes, and how often that is at least.
+const ROUND_MAX: usize = 12;
+const ROUND_TIMES_MIN: usize = 3;
 /// Between two columns, at least.
 const GAP_MIN: usize = 9;
 
-/// One line of the diagram, before it is drawn.
-struct Row {
-    act: usize,
-    shape: Shape,
-}
-
-enum Shape {
-    /// `pieces` arrivals in a row, drawn as one.
-    Arrow {
-        from: usize,
-        to: usize,
-        label: String,
-        open: bool,
-        bytes: u64,
-        pieces: usize,
-        delay: Option<String>,
-    },
-    Note {
-        lane: usize,
-        text: String,
-    },
-}
-
-/// The diagram of a story.
-pub(crate) fn draw(story: &Story) -> String {
-    let mut rows = rows(story);
-    let left_out = rows.len().saturating_sub(ROWS_MAX);
-    rows.drain(..left_out);
+/// The diagram of a story, in `rows_max` rows.
+pub(crate) fn draw(story: &Story, rows_max: usize) -> String {
+    let rows = rows(story);
     if rows.is_empty() {
         return "(nothing to show)\n".to_owned();
     }
-    let used = used_lanes(story, &rows);
-    let place = |lane: usize| used.iter().position(|&at| at == lane).expect("lanes of rows are used");
-    let names: Vec<&str> = used.iter().map(|&lane| story.lanes[lane].1.as_str()).collect();
+    let mut shown = vec![false; story.lanes.len()];
+    rows.iter().flat_map(Row::lanes).for_each(|lane| shown[lane] = true);
+    let columns = Columns::of(story, &shown);
+    let mut rows = gathered(story, rows, &columns);
+    let mut again = rounds(story, &mut rows, &columns);
+    let (left_out, head) = (rows.len().saturating_sub(rows_max), rows_max / HEAD);
+    if left_out > 0 {
+        rows.drain(head..head + left_out);
+        again.drain(head..head + left_out);
+    }
     let times: Vec<String> = rows.iter().map(|row| story.acts[row.act].at.to_string()).collect();
     let margin = times.iter().map(String::len).max().unwrap_or(0) + 2;
-    let bars = bars(&names, &rows, place, margin);
+    let bars = bars(&columns, &rows, margin);
 
     let mut text = String::new();
-    if left_out > 0 || story.dropped > 0 {
-        let _ = writeln!(text, "({left_out} earlier rows and {} earlier events are left out)", story.dropped);
+    if story.dropped > 0 {
+        let _ = writeln!(text, "(the first {} events are no longer kept)", story.dropped);
     }
-    let mut head = Canvas::default();
-    for (name, &bar) in names.iter().zip(&bars) {
-        head.put(bar.saturating_sub(name.chars().count() / 2), name);
+    let mut names = Canvas::default();
+    for (name, &bar) in columns.names.iter().zip(&bars) {
+        names.put(bar.saturating_sub(name.chars().count() / 2), name);
     }
-    text.push_str(&head.finish());
+    text.push_str(&names.finish());
     let mut last = "";
-    for (row, time) in rows.iter().zip(&times) {
+    for (index, (row, time)) in rows.iter().zip(&times).enumerate() {
+        if left_out > 0 && index == head {
+            let _ = writeln!(text, "{:margin$}... {left_out} rows are left out here ...", "");
+            last = "";
+        }
         let mut line = Canvas::default();
         if time != last {
             line.put(0, time);
@@ -71,16 +60,60 @@ pub(crate) fn draw(story: &Story) -> String {
         for &bar in &bars {
             line.put(bar, "|");
         }
+        let label = row.label(&columns);
         match &row.shape {
-            Shape::Note { lane, text } => line.put(bars[place(*lane)], &format!("* {text}")),
-            Shape::Arrow { from, to, .. } => arrow(&mut line, bars[place(*from)], bars[place(*to)], &row.label()),
+            Shape::Note { lane, .. } => line.put(bars[columns.at(*lane)], &format!("* {label}")),
+            Shape::Arrow { from, to, .. } => arrow(&mut line, bars[columns.at(*from)], bars[columns.at(*to)], &label),
         }
         text.push_str(&line.finish());
+        if let Some(Round { rows, times }) = again[index] {
+            let what = if rows == 1 { "the same".to_owned() } else { format!("the same {rows} rows") };
+            let _ = writeln!(text, "{:margin$}... {what} {times} more times ...", "");
+        }
     }
     text
 }
 
+/// Rows that come again and again, at one instant.
+#[derive(Clone, Copy)]
+struct Round {
+    rows: usize,
+    times: usize,
+}
+
+/// Leaves one of rounds that follow each other, in the place of its last row.
+fn rounds(story: &Story, rows: &mut Vec<Row>, columns: &Columns) -> Vec<Option<Round>> {
+    let key = |row: &Row| (story.acts[row.act].at, row.lanes(), row.label(columns));
+    let keys: Vec<_> = rows.iter().map(key).collect();
+    let mut kept = vec![true; rows.len()];
+    let mut ends = vec![None; rows.len()];
+    let mut at = 0;
+    while at < keys.len() {
+        let times = |length: usize| {
+            let alike = keys[at..].iter().zip(&keys[at + length..]).take_while(|(one, other)| one == other).count();
+            alike / length
+        };
+        let longest = ROUND_MAX.min(keys.len() - at - 1);
+        let mut found = (1..=longest).map(|rows| Round { rows, times: times(rows) });
+        match found.find(|round| round.times >= ROUND_TIMES_MIN) {
+            Some(round) => {
+                let (first, end) = (at + round.rows, at + round.rows * (round.times + 1));
+                ends[first - 1] = Some(round);
+                kept[first..end].fill(false);
+                at = end;
+            }
+            None => at += 1,
+        }
+    }
+    let mut keep = kept.iter();
+    rows.retain(|_| keep.next() == Some(&true));
+    ends.into_iter().zip(kept).filter_map(|(end, kept)| kept.then_some(end)).collect()
+}
+
 fn arrow(line: &mut Canvas, from: usize, to: usize, label: &str) {
+    if from == to {
+        return line.put(from, &format!("> {label}"));
+    }
     let (left, right) = (from.min(to), from.max(to));
     let room = right - left - 1;
     let mut shaft = vec!['-'; room];
@@ -97,116 +130,21 @@ fn arrow(line: &mut Canvas, from: usize, to: usize, label: &str) {
     line.put(left + 1, &shaft.iter().collect::<String>());
 }
 
-impl Row {
-    fn label(&self) -> String {
-        match &self.shape {
-            Shape::Note { text, .. } => text.clone(),
-            Shape::Arrow { label, bytes: 0, delay, .. } => format!("{label}{}", delay.as_deref().unwrap_or("")),
-            Shape::Arrow { label, bytes, pieces, delay, .. } => {
-                let in_pieces = if *pieces > 1 { format!(" in {pieces}") } else { String::new() };
-                let size =
-                    if label.is_empty() { format!("{bytes} B{in_pieces}") } else { format!(" ({bytes} B{in_pieces})") };
-                let mut text = format!("{label}{size}{}", delay.as_deref().unwrap_or(""));
-                if text.chars().count() > LABEL_MAX {
-                    text = text.chars().take(LABEL_MAX - 2).chain("..".chars()).collect();
-                }
-                text
-            }
-        }
-    }
-}
-
-/// What is worth a row, in order.
-fn rows(story: &Story) -> Vec<Row> {
-    let links = story.links.iter().filter(|link| link.from_lane != link.to_lane && shown(story, link));
-    let mut rows: Vec<Row> = links.map(|link| arrow_row(story, link)).collect();
-    rows.extend(story.notes.iter().map(|note| Row {
-        act: note.act,
-        shape: Shape::Note { lane: story.acts[note.act].lane, text: note.text.clone() },
-    }));
-    rows.sort_by_key(|row| row.act);
-    merged(story, rows)
-}
-
-fn shown(story: &Story, link: &Link) -> bool {
-    // Threads that the test starts are there from the beginning.
-    link.kind != Kind::Thread || !matches!(story.lanes[link.from_lane].0, crate::story::Who::Test)
-}
-
-fn arrow_row(story: &Story, link: &Link) -> Row {
-    // Hand-offs and connects are drawn where they were made, what has been under way where it arrived.
-    let travels = matches!(link.kind, Kind::Bytes | Kind::Connection | Kind::Trouble) && link.label != "connect";
-    let (sent, arrived) = (story.acts[link.from].at, story.acts[link.to].at);
-    let delay = (travels && sent < arrived).then(|| format!(", sent {sent}"));
-    Row {
-        act: if travels { link.to } else { link.from },
-        shape: Shape::Arrow {
-            from: link.from_lane,
-            to: link.to_lane,
-            label: link.label.clone(),
-            open: link.open,
-            bytes: link.bytes,
-            pieces: 1,
-            delay,
-        },
-    }
-}
-
-/// Draws as one what came in pieces at one instant, with nothing else to be seen between.
-fn merged(story: &Story, rows: Vec<Row>) -> Vec<Row> {
-    let mut merged: Vec<Row> = Vec::new();
-    for row in rows {
-        let at = |row: &Row| story.acts[row.act].at;
-        if let Some(last) = merged.last_mut()
-            && at(last) == at(&row)
-            && let Shape::Arrow { from, to, label, open, bytes, pieces, delay } = &mut last.shape
-            && let Shape::Arrow { from: f, to: t, label: rest, open: on, bytes: more, delay: d, .. } = &row.shape
-            && (*from, *to, &*delay) == (*f, *t, d)
-            && *bytes > 0
-            && *more > 0
-        {
-            if *open {
-                label.push_str(rest);
-            }
-            // A quoted line is over when it is long enough.
-            *open &= *on && label.len() <= QUOTE_MAX;
-            *bytes += more;
-            *pieces += 1;
-            continue;
-        }
-        merged.push(row);
-    }
-    merged
-}
-
-fn used_lanes(story: &Story, rows: &[Row]) -> Vec<usize> {
-    let mut used = vec![false; story.lanes.len()];
-    for row in rows {
-        match &row.shape {
-            Shape::Arrow { from, to, .. } => (used[*from], used[*to]) = (true, true),
-            Shape::Note { lane, .. } => used[*lane] = true,
-        }
-    }
-    (0..used.len()).filter(|&lane| used[lane]).collect()
-}
-
-/// Where each lane's bar stands: near enough together, and far enough apart for names and labels.
-fn bars(names: &[&str], rows: &[Row], place: impl Fn(usize) -> usize, margin: usize) -> Vec<usize> {
+/// Where each column's bar stands: near enough together, and far enough apart for names and labels.
+fn bars(columns: &Columns, rows: &[Row], margin: usize) -> Vec<usize> {
+    let names = &columns.names;
     let half = |name: &str| name.chars().count().div_ceil(2);
-    let mut gaps: Vec<usize> = names.windows(2).map(|pair| (half(pair[0]) + half(pair[1]) + 2).max(GAP_MIN)).collect();
+    let mut gaps: Vec<usize> =
+        names.windows(2).map(|pair| (half(&pair[0]) + half(&pair[1]) + 2).max(GAP_MIN)).collect();
     let mut wanted: Vec<(usize, usize, usize)> = Vec::new();
     for row in rows {
-        match &row.shape {
-            Shape::Arrow { from, to, .. } => {
-                let (from, to) = (place(*from), place(*to));
-                wanted.push((from.min(to), from.max(to), row.label().chars().count() + 7));
-            }
-            Shape::Note { lane, text } => {
-                let lane = place(*lane);
-                if lane + 1 < names.len() {
-                    wanted.push((lane, lane + 1, text.chars().count() + 4));
-                }
-            }
+        let [one, other] = row.lanes().map(|lane| columns.at(lane));
+        let label = row.label(columns).chars().count();
+        let (from, to) = (one.min(other), one.max(other));
+        if from < to {
+            wanted.push((from, to, label + 7));
+        } else if from + 1 < names.len() {
+            wanted.push((from, from + 1, label + 4));
         }
     }
     // Short spans first: the long ones may then have room already.

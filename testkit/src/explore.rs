@@ -245,7 +245,8 @@ impl<'a> Exploration<'a> {
     }
 
     fn explore(self, test: &dyn Fn(&Sim), quiet: bool) -> Result<Report, Box<Failure>> {
-        let mut runner = Runner { test, quiet, shrink_runs_max: self.shrink_runs_max, report: Report::default() };
+        let mut runner =
+            Runner { test, quiet, shrink_runs_max: self.shrink_runs_max, writes: !quiet, report: Report::default() };
         let unfit = match &self.regressions {
             Some(regressions) => runner.kept(regressions)?,
             None => Vec::new(),

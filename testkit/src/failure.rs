@@ -4,7 +4,11 @@ use std::any::Any;
 use std::cell::RefCell;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
+use std::path::PathBuf;
 use std::sync::Once;
+
+use crate::report::{Scene, Timeline};
+use crate::rows::without_numbers;
 
 /// A panic, as far as it is compared: two runs fail in the same way when place and message agree but for numbers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,15 +27,7 @@ impl Panicked {
 
 /// The first line, without the numbers in it: they change when there are fewer requests or bytes.
 fn kind(message: &str) -> String {
-    let mut kind = String::new();
-    for letter in message.lines().next().unwrap_or("").chars() {
-        match letter {
-            '0'..='9' if kind.ends_with('#') => {}
-            '0'..='9' => kind.push('#'),
-            letter => kind.push(letter),
-        }
-    }
-    kind
+    without_numbers(message.lines().next().unwrap_or(""))
 }
 
 struct Watch {
@@ -113,12 +109,29 @@ pub struct Failure {
     pub shrink_runs: u64,
     /// The shrunk run, for [`Choices::replay`](crate::Choices::replay).
     pub replay: String,
-    /// The shrunk run, as a picture.
+    /// The shrunk run as a sequence diagram: its beginning and its end, where it is long.
     pub diagram: String,
+    /// Who waits for what where the shrunk run ends, and the ring of a deadlock; empty where no thread is left.
+    pub waits: String,
+    /// Where the [timeline](crate::Sim::timeline_html) of the shrunk run is. Written by
+    /// [`Exploration::run`](crate::Exploration::run) only; see [`report`](crate::report()) for the folder.
+    pub timeline: Option<PathBuf>,
     /// What else there is to say: why it could not be shrunk, or that it does not come again.
     pub notes: Vec<String>,
     pub(crate) command: String,
     pub(crate) payload: Box<dyn Any + Send>,
+}
+
+impl Failure {
+    /// Takes over what there is to be seen of a run.
+    pub(crate) fn shows(&mut self, scene: Scene) {
+        (self.diagram, self.waits) = (scene.diagram, scene.waits);
+        match scene.timeline {
+            Timeline::NotWanted => {}
+            Timeline::At(path) => self.timeline = Some(path),
+            Timeline::Failed(why) => self.notes.push(why),
+        }
+    }
 }
 
 impl fmt::Debug for Failure {
@@ -129,17 +142,37 @@ impl fmt::Debug for Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "the test failed in run {}, {}", self.run, self.origin)?;
-        writeln!(f, "  {}", self.message.replace('\n', "\n  "))?;
+        writeln!(f, "the test failed in run {}, {}:", self.run, self.origin)?;
+        writeln!(f, "  {}", self.message.trim_end().replace('\n', "\n  "))?;
         if let Some(place) = &self.place {
             writeln!(f, "  at {place}")?;
+        }
+        for (title, text) in [("what happened", self.diagram.trim_end()), ("who waits for what", self.waits.trim_end())]
+        {
+            // A message that is about who waits need not be followed by the same.
+            if !text.is_empty() && !self.message.contains(text) {
+                write!(f, "\n{title}:\n\n{text}\n")?;
+            }
+        }
+        if !self.diagram.is_empty() || !self.notes.is_empty() {
+            writeln!(f)?;
+        }
+        if let Some(path) = &self.timeline {
+            writeln!(f, "all of it, to be opened in a browser: {}", path.display())?;
         }
         for note in &self.notes {
             writeln!(f, "note: {note}")?;
         }
-        writeln!(f, "{}", self.diagram.trim_end())?;
+        if self.replay.is_empty() {
+            return Ok(());
+        }
         let (from, to) = (self.choices, self.shrunk_choices);
-        writeln!(f, "shrunk from {from} choices to {to} in {} runs; to repeat it:", self.shrink_runs)?;
+        let choices = if from == 1 { "choice" } else { "choices" };
+        match self.shrink_runs {
+            0 => writeln!(f, "not shrunk: {from} {choices} that are not the plain ones; to repeat it:")?,
+            1 => writeln!(f, "shrunk from {from} {choices} to {to} in one run; to repeat it:")?,
+            runs => writeln!(f, "shrunk from {from} {choices} to {to} in {runs} runs; to repeat it:")?,
+        }
         write!(f, "{}", self.command)
     }
 }

@@ -70,10 +70,12 @@
 //! | [`Exploration::bounded`] | the same with few preemptions, least first | no other outcome with so many |
 //! | [`Exploration::answers`] | every [`Sim::choose`], threads in the plain order | every answer was tried |
 //!
-//! A run that fails is made small: the plain run but for the few decisions that matter. The report has the message,
-//! the seed, the run, and the line that repeats it, `HANDWOUND_REPLAY=v1:…`, before `cargo test` and the test's name;
-//! a long one is in a file that `HANDWOUND_REPLAY=@…` names. A replay knows what each decision was about. On code that
-//! has changed it fails at the first that differs, and says what was recorded and what is asked.
+//! A run that fails is made small: the plain run but for the few decisions that matter. The report has the message and
+//! its place, a sequence diagram of the small run, who waits for what where somebody waits for good, the path of a
+//! timeline for a browser (in `target/handwound`; `HANDWOUND_TIMELINE` names another folder, or is `off`), and the line
+//! that repeats it, `HANDWOUND_REPLAY=v1:…`, before `cargo test` and the test's name; a long one is in a file that
+//! `HANDWOUND_REPLAY=@…` names. A replay knows what each decision was about. On code that has changed it fails at the
+//! first that differs, and says what was recorded and what is asked.
 //! [`Exploration::regressions`] keeps such lines in a file and replays them first.
 //!
 //! ```should_panic
@@ -135,10 +137,13 @@
 mod addresses;
 mod bounded;
 mod buffer;
+#[cfg(feature = "proptest")]
+mod cases;
 mod chance;
 mod choices;
 mod client;
 mod coder;
+mod columns;
 pub mod contract;
 mod conversation;
 mod coroutine;
@@ -166,6 +171,7 @@ mod regressions;
 mod replay;
 mod replay_file;
 mod report;
+mod rows;
 mod runner;
 mod search;
 mod shared;

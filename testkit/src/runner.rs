@@ -9,6 +9,7 @@ use crate::explore::Report;
 use crate::failure::{Failure, Panicked, caught};
 use crate::regressions::Regressions;
 use crate::replay_file;
+use crate::report::Scene;
 use crate::search::Search;
 use crate::shrink::{Shrinker, quietly};
 use crate::sim::Sim;
@@ -40,6 +41,8 @@ pub(crate) struct Runner<'t> {
     pub(crate) test: &'t dyn Fn(&Sim),
     pub(crate) quiet: bool,
     pub(crate) shrink_runs_max: u64,
+    /// The timeline of a run that fails is to be written to a file.
+    pub(crate) writes: bool,
     pub(crate) report: Report,
 }
 
@@ -115,13 +118,18 @@ impl Runner<'_> {
                 let not_plain = choices.not_plain();
                 let void = choices.verdict();
                 let fits = void.is_none();
-                let failure = Failure {
+                let mut failure = Failure {
                     replay: line.to_owned(),
                     choices: not_plain,
                     shrunk_choices: not_plain,
                     notes: void.into_iter().collect(),
+                    command: replay_file::command(line),
                     ..self.failure(origin.to_owned(), panicked, payload)
                 };
+                if let Ok(again) = Choices::replay(line) {
+                    let (_, scene, _) = self.played(again);
+                    failure.shows(scene);
+                }
                 Err(if fits { Unfit::Fails(Box::new(failure)) } else { Unfit::Fits(Box::new(failure)) })
             }
             Ok(()) => match choices.verdict() {
@@ -159,6 +167,8 @@ impl Runner<'_> {
             shrink_runs: 0,
             replay: String::new(),
             diagram: String::new(),
+            waits: String::new(),
+            timeline: None,
             notes: Vec::new(),
             command: String::new(),
             payload,
@@ -210,14 +220,11 @@ impl Runner<'_> {
 
     /// The last run, from its replay: what the report shows, and the proof that the line repeats it.
     fn look_at(&self, replay: Choices, wanted: &Panicked, failure: &mut Failure) {
-        let sim = Sim::new(replay);
-        let result = caught(true, || (self.test)(&sim));
-        failure.diagram = picture(&sim);
-        let (choices, _) = sim.take_choices();
-        drop(caught(true, || drop(sim)));
-        failure.shrunk_choices = choices.not_plain();
-        match result {
-            Err((panicked, _)) if panicked.is_like(wanted) => {
+        let (panicked, scene, shrunk_choices) = self.played(replay);
+        failure.shrunk_choices = shrunk_choices;
+        failure.shows(scene);
+        match panicked {
+            Some(panicked) if panicked.is_like(wanted) => {
                 (failure.message, failure.place) = (panicked.message, panicked.place);
             }
             _ => failure
@@ -225,15 +232,14 @@ impl Runner<'_> {
                 .push("the replay below does not fail in the same way: the test is not deterministic".into()),
         }
     }
-}
 
-/// Lines of a run that are shown.
-const LINES_MAX: usize = 60;
-
-fn picture(sim: &Sim) -> String {
-    let text = sim.trace();
-    let lines: Vec<&str> = text.lines().collect();
-    let hidden = lines.len().saturating_sub(LINES_MAX);
-    let head = if hidden > 0 { format!("… {hidden} earlier lines\n") } else { String::new() };
-    head + &lines[hidden..].join("\n")
+    /// A run from its replay: how it failed, what there is to be seen, and its choices that are not plain.
+    fn played(&self, replay: Choices) -> (Option<Panicked>, Scene, usize) {
+        let sim = Sim::new(replay);
+        let result = caught(true, || (self.test)(&sim));
+        let scene = Scene::of(&sim, self.writes);
+        let (choices, _) = sim.take_choices();
+        drop(caught(true, || drop(sim)));
+        (result.err().map(|(panicked, _)| panicked), scene, choices.not_plain())
+    }
 }

@@ -114,9 +114,11 @@ impl Sim {
     /// message, wake and hand-off, and virtual times. Short and stable: fit for snapshots.
     ///
     /// Bytes are drawn where they arrive, with the first line of what they say; hand-offs where they were made.
-    /// Polls, visits and reads are left out.
+    /// Polls and reads are left out, and visits where clients take part. Of more than six of a kind, those with
+    /// trouble and those that wait for an answer have columns of their own, and the others share one. Of a long run,
+    /// the beginning and the end are shown.
     pub fn diagram(&self) -> String {
-        diagram::draw(&self.story())
+        diagram::draw(&self.story(), diagram::ROWS_MAX)
     }
 
     /// A page of HTML that shows the same with everything in it, to be scrolled, zoomed, filtered and searched. One
@@ -131,7 +133,7 @@ impl Sim {
         perfetto::json(&self.story())
     }
 
-    fn story(&self) -> Story {
+    pub(crate) fn story(&self) -> Story {
         self.with(|w| Story::of(w))
     }
 }

@@ -5,8 +5,8 @@
 //!
 //! ```
 //! use handwound_reactor::{Address, ListenOptions, Reactor};
-//! use handwound_testkit::strategies::{conversation, fault_plan, network, schedule};
-//! use handwound_testkit::{Choices, Sim, play};
+//! use handwound_testkit::strategies::{conversation, fault_plan, network, schedule, simulate};
+//! use handwound_testkit::{Choices, play};
 //! use proptest::prelude::*;
 //!
 //! proptest!(ProptestConfig { failure_persistence: None, cases: 20, ..ProptestConfig::default() }, |(
@@ -15,20 +15,24 @@
 //!     faults in fault_plan(1, 40),
 //!     schedule in schedule(),
 //! )| {
-//!     let sim = Sim::new(Choices::bytes(schedule));
-//!     sim.set_network(network);
-//!     sim.plan(&faults);
-//!     let mut reactor = sim.reactor("server");
-//!     let at = Address::Tcp("127.0.0.1:80".parse().unwrap());
-//!     let _ = reactor.listen(&at, &ListenOptions::default());
-//!     let client = sim.connect(&at);
-//!     play(&sim, &[(&client, &talk)]);
-//!     sim.settle();
-//!     prop_assert_eq!(client.received(), b"", "nobody has answered");
+//!     simulate(Choices::bytes(schedule), |sim| {
+//!         sim.set_network(network);
+//!         sim.plan(&faults);
+//!         let mut reactor = sim.reactor("server");
+//!         let at = Address::Tcp("127.0.0.1:80".parse().unwrap());
+//!         let _ = reactor.listen(&at, &ListenOptions::default());
+//!         let client = sim.connect(&at);
+//!         play(sim, &[(&client, &talk)]);
+//!         sim.settle();
+//!         prop_assert_eq!(client.received(), b"", "nobody has answered");
+//!         Ok(())
+//!     })?;
 //! });
 //! ```
 
 use std::time::Duration;
+
+pub use crate::cases::simulate;
 
 use proptest::collection::vec;
 use proptest::prelude::*;

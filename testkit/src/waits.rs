@@ -5,7 +5,7 @@ use std::fmt::{self, Write};
 use handwound_reactor::Time;
 
 use crate::origins::Made;
-use crate::trace::{Event, NETWORK, NEVER, TEST, What};
+use crate::trace::{Event, NETWORK, NEVER, TEST};
 use crate::world::{Op, World};
 
 /// A thread that waits, and what is known of those who could end its wait.
@@ -79,7 +79,11 @@ impl fmt::Display for Deadlock {
         if !self.others.is_empty() {
             writeln!(f, "also waiting:")?;
         }
-        self.others.iter().try_for_each(|wait| writeln!(f, "  {wait}"))
+        self.others.iter().take(THREADS_MAX).try_for_each(|wait| writeln!(f, "  {wait}"))?;
+        match self.others.len().saturating_sub(THREADS_MAX) {
+            0 => Ok(()),
+            more => writeln!(f, "  and {more} more threads"),
+        }
     }
 }
 
@@ -137,22 +141,34 @@ fn forever(wait: &Wait) -> bool {
     wait.until.is_none_or(|until| until >= NEVER)
 }
 
-/// Each live thread and what it waits for, one a line.
+/// Threads that a report names; the others are counted.
+const THREADS_MAX: usize = 24;
+
+/// Each live thread and what it waits for, one a line; those of a ring first, where there is one.
 pub(crate) fn text(world: &World) -> String {
-    let mut text = format!("at {}:\n", world.now);
-    for &task in world.live() {
-        let _ = match wait(world, task) {
-            Some((wait, _)) => writeln!(text, "  {wait}"),
-            None => writeln!(text, "  {} can go on", world.task_name(task)),
-        };
-    }
-    if world.live().is_empty() {
-        text.push_str("  no thread is left\n");
-    }
+    let (live, now) = (world.live(), world.now);
+    let goes_on = |task: u32| format!("  {} can go on\n", world.task_name(task));
     if let Some(deadlock) = deadlock(world) {
-        let _ = write!(text, "{deadlock}");
+        let others = live.iter().filter(|&&task| wait(world, task).is_none());
+        return format!("{deadlock}{}", others.map(|&task| goes_on(task)).collect::<String>());
+    }
+    if live.is_empty() {
+        return format!("at {now}: no thread is left\n");
+    }
+    let mut text = format!("at {now}:\n");
+    for &task in live.iter().take(THREADS_MAX) {
+        text += &wait(world, task).map_or_else(|| goes_on(task), |(wait, _)| format!("  {wait}\n"));
+    }
+    if live.len() > THREADS_MAX {
+        let _ = writeln!(text, "  and {} more threads; Sim::waits lists all that wait", live.len() - THREADS_MAX);
     }
     text
+}
+
+/// Whether waits can have to do with a failure: somebody is parked for good, or goes round. An idle loop tells nothing.
+pub(crate) fn tell(world: &World) -> bool {
+    let polls = |task: u32| wait(world, task).is_some_and(|(wait, _)| wait.polls);
+    world.live().iter().any(|&task| !polls(task)) || deadlock(world).is_some()
 }
 
 /// Whether threads wait without a deadline, and nothing can move any more.
@@ -211,7 +227,8 @@ const ROUND_MAX: usize = 64;
 /// What to say when a drive does not end.
 pub(crate) fn livelock(world: &World) -> String {
     let mut text = format!(
-        "still not quiet after {} steps at {}; Sim::set_steps_max sets the bound. Most of them took:\n",
+        "still not quiet after {} steps at {}; threads that go round for ever, or a test that needs more steps \
+         (Sim::set_steps_max sets the bound). Most of them took:\n",
         world.steps_max, world.now
     );
     for (name, moves) in world.busiest() {
@@ -220,20 +237,19 @@ pub(crate) fn livelock(world: &World) -> String {
     let tail: Vec<Event> = world.trace.events().rev().take(4 * ROUND_MAX).copied().collect();
     match round(&tail) {
         Some(length) => {
-            let _ = writeln!(text, "and the same {length} go round and round:");
-            for event in tail[..length].iter().rev() {
-                tell(&mut text, world, *event);
-            }
+            let all = if length == 1 { "one goes".to_owned() } else { format!("{length} go") };
+            let _ = writeln!(text, "and the same {all} round and round:");
+            tail[..length].iter().rev().for_each(|event| line(&mut text, world, *event));
         }
         None => {
             text.push_str("the last events:\n");
-            tail.iter().take(12).rev().for_each(|event| tell(&mut text, world, *event));
+            tail.iter().take(12).rev().for_each(|event| line(&mut text, world, *event));
         }
     }
     text
 }
 
-fn tell(text: &mut String, world: &World, event: Event) {
+fn line(text: &mut String, world: &World, event: Event) {
     let _ = write!(text, "  {} ", actor(world, event.actor));
     world.trace.describe(text, event);
     text.push('\n');
@@ -242,10 +258,7 @@ fn tell(text: &mut String, world: &World, event: Event) {
 /// The shortest round that has been gone through three times at the end of a story told backwards.
 fn round(tail: &[Event]) -> Option<usize> {
     let alike = |a: &Event, b: &Event| (a.actor, a.what, a.object) == (b.actor, b.what, b.object);
-    let worth = |event: &Event| event.what != What::Visit;
     (1..=ROUND_MAX).find(|&length| {
-        tail.len() > 3 * length
-            && tail[..length].iter().any(worth)
-            && (0..3 * length).all(|index| alike(&tail[index], &tail[index + length]))
+        tail.len() > 3 * length && (0..3 * length).all(|index| alike(&tail[index], &tail[index + length]))
     })
 }
