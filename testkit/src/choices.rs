@@ -108,6 +108,8 @@ pub(crate) struct Turn {
     /// Who went last.
     pub(crate) running: u32,
     pub(crate) now: Time,
+    /// Others were not asked: orders that make no difference are left out, and this was taken for one.
+    pub(crate) local: bool,
 }
 
 impl Choices {

@@ -111,23 +111,23 @@ impl Client {
 
     /// Ends this client's stream (FIN) once everything is sent, and goes on reading.
     pub fn finish(&self) {
-        self.world.with(|w| w.client_finish(self.index));
+        self.enter(|w| w.client_finish(self.index));
     }
 
     /// Closes both ways, as a program that closes its socket: bytes it has not read or that come later are
     /// answered with a reset. What it has sent before still goes out.
     pub fn close(&self) {
-        self.world.with(|w| w.client_leave(self.index, Close::Graceful));
+        self.enter(|w| w.client_leave(self.index, Close::Graceful));
     }
 
     /// Resets the connection (RST).
     pub fn reset(&self) {
-        self.world.with(|w| w.client_leave(self.index, Close::Reset));
+        self.enter(|w| w.client_leave(self.index, Close::Reset));
     }
 
     /// How the server has parted. A client that has left keeps the answer of that moment.
     pub fn closing(&self) -> Parting {
-        self.world.with(|w| w.client_parting(self.index))
+        self.enter(|w| w.client_parting(self.index))
     }
 
     /// Whether the server has ended, reset or refused the connection.
@@ -138,7 +138,7 @@ impl Client {
     /// Makes this a slow reader: from now on it holds at most `bytes` unread, and reads only when
     /// [`read`](Client::read) says so.
     pub fn window(&self, bytes: usize) {
-        self.world.with(|w| {
+        self.enter(|w| {
             w.net.clients[self.index as usize].eager = false;
             if let Some(connection) = w.client_connection(self.index) {
                 w.end_of(connection, 0).room_max = bytes;
@@ -148,12 +148,12 @@ impl Client {
 
     /// A slow reader reads up to `bytes` bytes; returns how many there were.
     pub fn read(&self, bytes: usize) -> usize {
-        self.world.with(|w| w.client_read(self.index, bytes))
+        self.enter(|w| w.client_read(self.index, bytes))
     }
 
     /// Ends being slow: reads all there is and all that comes.
     pub fn read_eagerly(&self) {
-        self.world.with(|w| {
+        self.enter(|w| {
             let client = &mut w.net.clients[self.index as usize];
             (client.eager, client.reads) = (true, None);
             if let Some(connection) = w.client_connection(self.index) {
@@ -191,7 +191,7 @@ impl Client {
     /// # Panics
     /// Later, when `script` takes more than there is, or calls into the world.
     pub fn script(&self, script: impl FnMut(&[u8], &mut Vec<u8>) -> usize + Send + 'static) {
-        self.world.with(|w| {
+        self.enter(|w| {
             w.net.clients[self.index as usize].script = Some(Script(Box::new(script)));
             w.client_script(self.index);
         });
@@ -213,18 +213,27 @@ impl Client {
 
     /// This end's address, as the server sees it.
     pub fn address(&self) -> Option<Address> {
-        self.world.with(|w| {
+        self.enter(|w| {
             let connection = w.client_connection(self.index)?;
             Some(w.end_of(connection, 0).local.clone())
         })
     }
 
     pub(crate) fn world<R>(&self, use_it: impl FnOnce(&mut World, u32) -> R) -> R {
-        self.world.with(|w| use_it(w, self.index))
+        self.enter(|w| use_it(w, self.index))
+    }
+
+    /// The one way in: whoever has a client, a thread of the world too, deals with its connection.
+    fn enter<R>(&self, use_it: impl FnOnce(&mut World) -> R) -> R {
+        self.world.with(|w| {
+            let connection = w.net.clients[self.index as usize].connection;
+            w.touch_connection(connection);
+            use_it(w)
+        })
     }
 
     fn with<R>(&self, use_it: impl FnOnce(&mut ClientState) -> R) -> R {
-        self.world.with(|w| use_it(&mut w.net.clients[self.index as usize]))
+        self.enter(|w| use_it(&mut w.net.clients[self.index as usize]))
     }
 }
 

@@ -8,11 +8,13 @@ use crate::buffer::Buffer;
 use crate::line::Line;
 use crate::network::{Cargo, Connection, End, Link, Owner};
 use crate::trace::What;
-use crate::world::World;
+use crate::world::{HOSTS, World};
 
 impl World {
     /// A connection that sets out from `owner` to whoever listens at `to`.
     pub(crate) fn dial(&mut self, owner: Owner, from: Address, to: &Address) -> u32 {
+        // Which number it gets, and so its port and its faults, is a matter between those who dial.
+        self.touch(HOSTS);
         let room_max = self.network.receive_buffer_bytes;
         let end = |owner, host, local| End {
             owner,
@@ -81,10 +83,12 @@ impl World {
             return;
         }
         let to = self.end_of(connection, 1).local.clone();
+        self.touch(HOSTS);
         let Some(index) = self.listener_at(&to) else {
             self.end_of(connection, 1).dead = true;
             return self.post(connection, 0, Cargo::Refused);
         };
+        self.touch_reactor(self.net.listeners[index as usize].reactor);
         let listener = &mut self.net.listeners[index as usize];
         if listener.queue.len() >= listener.backlog_max {
             listener.overflow.push_back(connection);
@@ -124,6 +128,7 @@ impl World {
             self.part(connection, 1, Close::Reset);
         }
         for connection in overflow {
+            self.touch_connection(connection);
             self.end_of(connection, 1).dead = true;
             self.post(connection, 0, Cargo::Refused);
         }
@@ -131,6 +136,7 @@ impl World {
 
     /// A connect has failed; whoever made it is told.
     pub(crate) fn connect_failed(&mut self, connection: u32, why: ErrorKind) {
+        self.touch_connection(connection);
         let serial = self.net.connections[connection as usize].serial;
         self.note(if why == ErrorKind::TimedOut { What::GiveUp } else { What::Refuse }, serial, 0);
         let end = self.end_of(connection, 0);

@@ -10,7 +10,7 @@ use crate::faults::{Break, Host};
 use crate::network::{Cargo, Delivery, Link, Owner};
 use crate::network_options::{Latency, Segments};
 use crate::trace::What;
-use crate::world::World;
+use crate::world::{HOSTS, UNDER_WAY, World};
 
 /// Something that happens by itself at its time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -162,6 +162,7 @@ impl World {
     // Partitions.
 
     pub(crate) fn partition(&mut self, one: &Host, other: &Host) {
+        self.touch(HOSTS);
         let pair = (self.host(one), self.host(other));
         self.note(What::Partition, 0, u64::from(pair.0) << 32 | u64::from(pair.1));
         self.net.partitions.push(pair);
@@ -169,6 +170,8 @@ impl World {
 
     /// Ends all partitions. What was held back arrives now, in the order in which it would have.
     pub(crate) fn heal(&mut self) {
+        self.touch(HOSTS);
+        self.touch(UNDER_WAY);
         self.note(What::Heal, 0, self.net.held.len() as u64);
         self.net.partitions.clear();
         for mut held in std::mem::take(&mut self.net.held) {

@@ -249,6 +249,7 @@ impl World {
     // What is under way.
 
     fn immediate(&mut self, connection: u32, to: u8) -> bool {
+        self.touch_partitions();
         self.network.is_instant()
             && self.end_of(connection, to).things_under_way == 0
             && !self.is_partitioned(connection)
@@ -277,6 +278,8 @@ impl World {
     /// Brings what is due first.
     pub(crate) fn deliver_next(&mut self) {
         let Some(Reverse(next)) = self.net.deliveries.pop() else { return };
+        self.touch(UNDER_WAY);
+        self.touch_partitions();
         if let Cargo::Tick(tick) = next.cargo {
             return self.ticked(tick);
         }

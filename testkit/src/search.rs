@@ -5,6 +5,10 @@
 //! disjoint. Once everything that begins with move `a` has been seen, `a` sleeps in the branches beside it until
 //! a move runs that touches something `a` touched. A run in which all who could go are asleep repeats one that
 //! has been seen; it is brought to its end in the plain order and counted as redundant.
+//!
+//! The start of a thread is no choice at first: it goes at once, as it mostly leads up to the first visible operation
+//! and touches nothing. Where one does touch something (a socket, a client), the search begins anew, and from then on
+//! starts are choices as all else.
 
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
@@ -54,13 +58,19 @@ pub(crate) struct AllOrders {
     running: Option<usize>,
     redundant: bool,
     sleep_sets: bool,
+    /// Moves that are taken to touch nothing are no choices.
+    prunes: bool,
+    /// The running move is one of these.
+    local: bool,
+    /// One of them has touched something after all.
+    mistaken: bool,
     /// Threads go in the plain order: only the test's choices are searched.
     plain_order: bool,
 }
 
 impl AllOrders {
     pub(crate) fn new(sleep_sets: bool) -> AllOrders {
-        AllOrders { sleep_sets, ..AllOrders::default() }
+        AllOrders { sleep_sets, prunes: sleep_sets, ..AllOrders::default() }
     }
 
     /// Every answer to the test's choices, in the plain order of threads.
@@ -74,24 +84,29 @@ impl AllOrders {
         {
             *footprint |= touched;
         }
+        if std::mem::take(&mut self.local) && touched != 0 {
+            self.mistaken = true;
+            self.redundant = true;
+        }
         self.sleep.retain(|sleeper| sleeper.footprint & touched == 0);
     }
 }
 
 impl Search for AllOrders {
     fn prunes(&self) -> bool {
-        self.sleep_sets
+        self.prunes
     }
 
     fn redundant(&self) -> bool {
         self.redundant
     }
 
-    fn schedule(&mut self, actors: &[u32], _: Turn, footprint: u128) -> usize {
+    fn schedule(&mut self, actors: &[u32], turn: Turn, footprint: u128) -> usize {
         if self.plain_order {
             return 0;
         }
         self.end_of_move(footprint);
+        self.local = turn.local;
         if self.redundant {
             return 0;
         }
@@ -139,6 +154,11 @@ impl Search for AllOrders {
         self.depth = 0;
         self.sleep.clear();
         self.redundant = false;
+        if std::mem::take(&mut self.mistaken) {
+            self.prunes = false;
+            self.nodes.clear();
+            return true;
+        }
         while let Some(node) = self.nodes.last_mut() {
             match node {
                 Node::Schedule { chosen, rest, done, footprint } if !rest.is_empty() => {

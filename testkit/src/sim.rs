@@ -178,12 +178,18 @@ impl Sim {
     /// The next accept that would succeed, at any listener, fails instead; who waits goes on waiting. Several
     /// calls queue up. An [`io::ErrorKind`] or [`io::Error::from_raw_os_error`] will do.
     pub fn accept_fails_once(&self, error: impl Into<io::Error>) {
-        self.with(|w| w.net.accept_fails.push_back(error.into()));
+        self.with(|w| {
+            w.faults.armed = true;
+            w.net.accept_fails.push_back(error.into());
+        });
     }
 
     /// The next start of a thread by [`SimThreads`] fails. Several calls add up.
     pub fn spawn_fails_once(&self) {
-        self.with(|w| w.spawn_fails += 1);
+        self.with(|w| {
+            w.faults.armed = true;
+            w.spawn_fails += 1;
+        });
     }
 
     /// Has exactly these faults happen, in addition to what was planned before.

@@ -12,7 +12,7 @@ use crate::errno::EMFILE;
 use crate::faults::Call;
 use crate::network::{Link, Listener, Owner};
 use crate::trace::{Name, What};
-use crate::world::World;
+use crate::world::{HOSTS, World};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -64,6 +64,7 @@ impl World {
     // The calls of the seam.
 
     pub(crate) fn listen(&mut self, reactor: u32, at: &Address, options: &ListenOptions) -> io::Result<Sock> {
+        self.touch(HOSTS);
         self.socket_fails(reactor, Call::Listen)?;
         let address = match at {
             Address::Tcp(at) if at.port() == 0 => Address::Tcp(SocketAddr::new(at.ip(), self.free_port())),
@@ -96,6 +97,7 @@ impl World {
             self.slot(reactor, sock.slot).read_armed = true;
             return Err(ErrorKind::WouldBlock.into());
         }
+        self.touch_plans();
         if let Some(error) = self.net.accept_fails.pop_front() {
             self.note(What::AcceptFail, 0, 0);
             return Err(error);
@@ -121,6 +123,7 @@ impl World {
     }
 
     pub(crate) fn connect(&mut self, reactor: u32, to: &Address) -> io::Result<Sock> {
+        self.touch(HOSTS);
         self.socket_fails(reactor, Call::Connect)?;
         if matches!(to, Address::Unix(_)) && self.listener_at(to).is_none() {
             let once = self.net.listeners.iter().any(|listener| listener.address == *to);
@@ -136,6 +139,7 @@ impl World {
 
     pub(crate) fn connect_result(&mut self, reactor: u32, sock: Sock) -> io::Result<bool> {
         let (connection, side) = self.stream(reactor, sock)?;
+        self.touch_connection(connection);
         let end = self.end_of(connection, side);
         match end.link {
             Link::Pending => Ok(false),
@@ -274,6 +278,7 @@ impl World {
         match kind {
             Kind::Free => {}
             Kind::Listener(listener) => {
+                self.touch(HOSTS);
                 let state = &mut self.net.listeners[listener as usize];
                 state.open = false;
                 let port = port(&state.address);
@@ -365,7 +370,7 @@ impl World {
         }
     }
 
-    fn touch_reactor(&mut self, reactor: u32) {
+    pub(crate) fn touch_reactor(&mut self, reactor: u32) {
         let object = self.net.reactors[reactor as usize].object;
         self.touch(object);
     }

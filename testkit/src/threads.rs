@@ -40,6 +40,7 @@ impl Threads for SimThreads {
                 // Its body is dropped, outside of the lock.
                 return Some(body);
             }
+            w.touch_plans();
             if w.spawn_fails > 0 || w.call_fails(Call::Spawn).is_some() {
                 w.spawn_fails = w.spawn_fails.saturating_sub(1);
                 let name = w.trace.name(name);

@@ -13,7 +13,7 @@ use crate::errno::{ECONNABORTED, EMFILE, ENFILE, ENOBUFS, SystemError};
 use crate::faults::{Break, CALLS, Call, Fault, FaultPlan, Way};
 use crate::line::Tick;
 use crate::trace::What;
-use crate::world::World;
+use crate::world::{HOSTS, PLANS, World};
 
 /// Families of faults, each to be allowed or not.
 ///
@@ -78,8 +78,8 @@ impl Gap {
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
     calls: Vec<(Call, u64, SystemError)>,
-    /// Which call is the nth is a thing that threads share, once it matters.
-    object: Option<u32>,
+    /// Some call has been told to fail: then it matters which comes first.
+    pub(crate) armed: bool,
     counts: [u64; CALLS],
     pub(crate) breaks: Vec<(u32, Way, u64, Break)>,
     /// Connects that fail; whether for want of an answer.
@@ -102,9 +102,7 @@ impl World {
     // Plans.
 
     pub(crate) fn plan(&mut self, plan: &FaultPlan) {
-        if self.faults.object.is_none() {
-            self.faults.object = Some(self.new_object());
-        }
+        self.faults.armed = true;
         for fault in plan.faults() {
             match fault {
                 Fault::Call { call, nth, error } => self.faults.calls.push((*call, *nth, *error)),
@@ -134,18 +132,30 @@ impl World {
 
     // Calls.
 
+    /// What is planned to fail next, or the date, matters to this move.
+    pub(crate) fn touch_plans(&mut self) {
+        if self.faults.armed {
+            self.touch(PLANS);
+        }
+    }
+
+    /// Who is cut off from whom matters to this move; where that may change by itself, that is by plan.
+    pub(crate) fn touch_partitions(&mut self) {
+        if !self.faults.timed.is_empty() {
+            self.touch(HOSTS);
+        }
+    }
+
     /// Whether starts of threads may fail.
     pub(crate) fn starts_may_fail(&self) -> bool {
-        self.spawn_fails > 0 || self.faults.object.is_some() || self.faults.trouble.starts
+        self.faults.armed || self.faults.trouble.starts
     }
 
     /// Whether this call is to fail, and how.
     pub(crate) fn call_fails(&mut self, call: Call) -> Option<io::Error> {
         let nth = self.faults.counts[call as usize];
         self.faults.counts[call as usize] += 1;
-        if let Some(object) = self.faults.object {
-            self.touch(object);
-        }
+        self.touch_plans();
         let planned = self.faults.calls.iter().find(|(of, at, _)| (*of, *at) == (call, nth));
         let error = match planned {
             Some((_, _, error)) => *error,
@@ -246,11 +256,13 @@ impl World {
     pub(crate) fn date_jumps(&mut self, by: Duration, back: bool) {
         let sum = if back { &mut self.faults.date_back } else { &mut self.faults.date_ahead };
         *sum = sum.saturating_add(by);
+        self.touch_plans();
         self.note(What::DateJump, u32::from(back), by.as_millis() as u64);
     }
 
     /// How far the date is from the clock: ahead, and back.
     pub(crate) fn date_offset(&mut self) -> (Duration, Duration) {
+        self.touch_plans();
         let (actor, choices) = (self.actor, &mut self.choices);
         if self.faults.trouble.date
             && self.faults.dates.strike(3, || choices.draw_for(Family::Date, actor, 256, "next jump"))

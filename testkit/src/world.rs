@@ -112,6 +112,8 @@ pub(crate) struct World {
     /// Moves the running task has made in a row.
     burst: u32,
     actors: Vec<u32>,
+    /// There was no choice: nothing that others do matters to who is in `actors`.
+    local: bool,
 }
 
 /// After so many moves in a row, the plain schedule lets others go: a task that waits by looking again and again
@@ -121,6 +123,10 @@ const BURST_MAX: u32 = 128;
 const NUMBERS: u32 = 127;
 /// What is under way in the network, one after the other.
 pub(crate) const UNDER_WAY: u32 = 126;
+/// Who listens where, who is cut off from whom, and which number the next connection will have.
+pub(crate) const HOSTS: u32 = 125;
+/// Which call will be told to fail, and the date.
+pub(crate) const PLANS: u32 = 124;
 /// Default bound on the moves of one drive.
 const STEPS_MAX: u64 = 2_000_000;
 
@@ -155,6 +161,7 @@ impl World {
             drive_moves: 0,
             burst: 0,
             actors: Vec::new(),
+            local: false,
         }
     }
 
@@ -217,7 +224,7 @@ impl World {
                 continue;
             }
             let actors = std::mem::take(&mut self.actors);
-            let turn = Turn { running: self.actor, now: self.now };
+            let turn = Turn { running: self.actor, now: self.now, local: self.local };
             let chosen = actors[self.choices.schedule(&actors, turn, &mut self.footprint)];
             self.actors = actors;
             self.drive_moves += 1;
@@ -285,6 +292,7 @@ impl World {
     fn gather(&mut self) {
         let mut actors = std::mem::take(&mut self.actors);
         actors.clear();
+        self.local = false;
         let prunes = self.choices.prunes();
         let mut plain = 0;
         let mut waits_since = u64::MAX;
@@ -297,7 +305,7 @@ impl World {
                 // Nothing that others do can matter to it, nor it to them: no choice, now is as good as later.
                 actors.clear();
                 actors.push(task);
-                self.actors = actors;
+                (self.actors, self.local) = (actors, true);
                 return;
             }
             let since = match self.tasks[task as usize].last_move {
