@@ -3,6 +3,7 @@
 use crate::client::Client;
 use crate::explore::{Exploration, Report};
 use crate::sim::Sim;
+use crate::whose::Whose;
 
 /// Where a conversation is cut, and how it goes on; see [`for_every_cut`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,10 +84,10 @@ impl Cut {
 ///
 /// # Panics
 /// With the test's panic, after printing how to repeat the run.
-pub fn for_every_cut(conversation: impl AsRef<[u8]>, test: impl Fn(&Sim, &Cut)) -> Report {
+pub fn for_every_cut<T: Fn(&Sim, &Cut)>(conversation: impl AsRef<[u8]>, test: T) -> Report {
     let bytes = conversation.as_ref();
     let cuts = bytes.len().max(1) + bytes.len() + 1;
-    Exploration::answers().runs_max(cuts as u64 + 1).run(|sim| {
+    Exploration::answers().runs_max(cuts as u64 + 1).run_as(Whose::next::<T>(), &|sim| {
         let cut = Cut::number(bytes, sim.choose("cut", cuts as u32) as usize);
         test(sim, &cut);
     })

@@ -13,6 +13,7 @@ use crate::replay_file;
 use crate::runner::{Runner, Unfit};
 use crate::search::AllOrders;
 use crate::sim::Sim;
+use crate::whose::{Verdict, Whose};
 
 /// What an exploration has done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -88,6 +89,7 @@ pub struct Exploration<'a> {
     runs_max: u64,
     shrink_runs_max: u64,
     regressions: Option<Regressions>,
+    twice: bool,
 }
 
 enum Strategy<'a> {
@@ -156,7 +158,7 @@ impl<'a> Exploration<'a> {
     }
 
     fn new(strategy: Strategy<'a>) -> Exploration<'a> {
-        Exploration { strategy, runs_max: RUNS_MAX, shrink_runs_max: SHRINK_RUNS_MAX, regressions: None }
+        Exploration { strategy, runs_max: RUNS_MAX, shrink_runs_max: SHRINK_RUNS_MAX, regressions: None, twice: false }
     }
 
     /// Leaves nothing out of [`all`](Exploration::all) and [`bounded`](Exploration::bounded): to check that what they
@@ -186,32 +188,74 @@ impl<'a> Exploration<'a> {
     /// First replays the runs that are kept for the test `name`. With `file!()` as `source` they are in the package's
     /// folder `regressions`, in a file named as the source file; a path that does not end in `.rs` is the file itself.
     ///
-    /// A failure is added when `HANDWOUND_REGRESSIONS` is set in the environment (to anything), and otherwise the line
-    /// to add is printed. A kept run that does not fit the code any more is a failure, once all else has passed.
+    /// A failure that [`run`](Exploration::run) finds is added to the file, which is to be committed with the sources;
+    /// not so where `HANDWOUND_REGRESSIONS` is `0` in the environment: then the line to add is printed. A kept run that
+    /// does not fit the code any more is a failure, once all else has passed.
     pub fn regressions(mut self, source: impl AsRef<Path>, name: &str) -> Exploration<'a> {
         self.regressions = Some(Regressions::new(source.as_ref(), name));
         self
     }
 
+    /// Makes every run twice, and compares all that happens: each event, and the bytes that are moved. A difference is a
+    /// failure that names the first step that differs: something in the test is left to chance. A run that fails is
+    /// made again in any case, and what differs then is told among its notes.
+    ///
+    /// `HANDWOUND_TWICE=1` in the environment does this for all explorations that are [`run`](Exploration::run).
+    ///
+    /// ```
+    /// use handwound_reactor::Threads;
+    /// use handwound_testkit::{Exploration, seeds};
+    /// use std::{cell::Cell, time::Duration};
+    ///
+    /// let kept = Cell::new(0);
+    /// let failure = Exploration::random(seeds(10)).twice().check(|sim| {
+    ///     kept.set(kept.get() + 1);
+    ///     let (threads, seconds) = (sim.threads(), kept.get());
+    ///     sim.spawn("sleeper", move || threads.sleep(Duration::from_secs(seconds)));
+    ///     sim.settle();
+    /// });
+    /// let message = failure.unwrap_err().message;
+    /// assert!(message.contains("first   +1.000s sleeper    waits no longer at gate sleep"), "{message}");
+    /// assert!(message.contains("second  +2.000s sleeper    waits no longer at gate sleep"), "{message}");
+    /// ```
+    pub fn twice(mut self) -> Exploration<'a> {
+        self.twice = true;
+        self
+    }
+
     /// Runs `test` in a world of its own each time.
     ///
-    /// In the environment, `HANDWOUND_REPLAY=v1:…` (or `@` and the path of a file) stands for the very run that
-    /// printed that line, and `HANDWOUND_SEED=7` for that seed alone.
+    /// In the environment, `HANDWOUND_REPLAY=…` stands for the very run that printed that line, or the path of a file
+    /// behind `@`, and `HANDWOUND_SEED=7` for that seed alone. A replay names its exploration
+    /// (`test/path::of::closure#1=v1:…`): others of the same test run as usual, and another test fails. A bare `v1:…` is
+    /// for all that run.
     ///
     /// # Panics
     /// With the test's panic, after shrinking the run and printing how to repeat it. When an exhaustive search does
     /// not come to its end. When the test does not do the same for the same decisions. When a replay does not fit.
-    pub fn run(mut self, test: impl Fn(&Sim)) -> Report {
-        if let Ok(line) = std::env::var("HANDWOUND_REPLAY") {
-            let line = replay_file::load(&line).unwrap_or_else(|error| panic!("HANDWOUND_REPLAY: {error}"));
-            self.strategy = Strategy::Replay(line);
-            self.regressions = None;
-            eprintln!("one run only, from HANDWOUND_REPLAY");
+    pub fn run<T: Fn(&Sim)>(self, test: T) -> Report {
+        self.run_as(Whose::next::<T>(), &test)
+    }
+
+    pub(crate) fn run_as(mut self, whose: Whose, test: &dyn Fn(&Sim)) -> Report {
+        self.twice |= std::env::var_os("HANDWOUND_TWICE").is_some_and(|value| !value.is_empty() && value != "0");
+        if let Ok(text) = std::env::var("HANDWOUND_REPLAY") {
+            let judged = replay_file::load(&text).and_then(|line| whose.judge(&line));
+            match judged.unwrap_or_else(|error| panic!("HANDWOUND_REPLAY: {error}")) {
+                Verdict::Mine(line) => {
+                    self.strategy = Strategy::Replay(line);
+                    self.regressions = None;
+                    eprintln!("one run only, from HANDWOUND_REPLAY");
+                }
+                Verdict::Anothers => {
+                    eprintln!("HANDWOUND_REPLAY is for another exploration; this runs as usual: {whose}")
+                }
+            }
         } else if let Ok(text) = std::env::var("HANDWOUND_SEED") {
             self.only_seed(text.trim());
         }
         let regressions = self.regressions.clone();
-        match self.explore(&test, false) {
+        match self.explore(test, Some(whose)) {
             Ok(report) => report,
             Err(failure) => {
                 eprintln!("{failure}");
@@ -228,7 +272,7 @@ impl<'a> Exploration<'a> {
     /// # Errors
     /// The failure.
     pub fn check(self, test: impl Fn(&Sim)) -> Result<Report, Box<Failure>> {
-        self.explore(&test, true)
+        self.explore(&test, None)
     }
 
     fn only_seed(&mut self, text: &str) {
@@ -244,9 +288,11 @@ impl<'a> Exploration<'a> {
         }
     }
 
-    fn explore(self, test: &dyn Fn(&Sim), quiet: bool) -> Result<Report, Box<Failure>> {
-        let mut runner =
-            Runner { test, quiet, shrink_runs_max: self.shrink_runs_max, writes: !quiet, report: Report::default() };
+    /// `whose`: to be told on the terminal as it happens, and replayed by a line that names it.
+    fn explore(self, test: &dyn Fn(&Sim), whose: Option<Whose>) -> Result<Report, Box<Failure>> {
+        let (quiet, shrink_runs_max, twice) = (whose.is_none(), self.shrink_runs_max, self.twice);
+        let report = Report::default();
+        let mut runner = Runner { test, quiet, shrink_runs_max, writes: !quiet, report, twice, whose };
         let unfit = match &self.regressions {
             Some(regressions) => runner.kept(regressions)?,
             None => Vec::new(),
@@ -281,11 +327,11 @@ impl fmt::Debug for Exploration<'_> {
 fn keep(regressions: &Regressions, failure: &Failure) {
     let path = regressions.path.display();
     let entry = regressions.entry(&failure.replay, &failure.message);
-    if std::env::var_os("HANDWOUND_REGRESSIONS").is_none_or(|value| value.is_empty()) {
-        return eprintln!("to keep it, set HANDWOUND_REGRESSIONS=1, or add this line to {path}:\n{entry}");
+    if std::env::var_os("HANDWOUND_REGRESSIONS").is_some_and(|value| value == "0") {
+        return eprintln!("HANDWOUND_REGRESSIONS=0: to keep it, add this line to {path}:\n{entry}");
     }
     match regressions.keep(&entry) {
-        Ok(()) => eprintln!("kept in {path}"),
+        Ok(()) => eprintln!("kept in {path}, to be replayed first from now on; commit it with the sources"),
         Err(error) => eprintln!("could not be kept in {path} ({error}); the line is:\n{entry}"),
     }
 }

@@ -73,10 +73,13 @@
 //! A run that fails is made small: the plain run but for the few decisions that matter. The report has the message and
 //! its place, a sequence diagram of the small run, who waits for what where somebody waits for good, the path of a
 //! timeline for a browser (in `target/handwound`; `HANDWOUND_TIMELINE` names another folder, or is `off`), and the line
-//! that repeats it, `HANDWOUND_REPLAY=v1:…`, before `cargo test` and the test's name; a long one is in a file that
-//! `HANDWOUND_REPLAY=@…` names. A replay knows what each decision was about. On code that has changed it fails at the
-//! first that differs, and says what was recorded and what is asked.
+//! that repeats it, `HANDWOUND_REPLAY=…`, before `cargo test` and the test's name; a long one is in a file that
+//! `HANDWOUND_REPLAY=@…` names. The line names its exploration too: only that replays. A replay knows what each decision
+//! was about. On code that has changed it fails at the first that differs, and says what was recorded and what is asked.
 //! [`Exploration::regressions`] keeps such lines in a file and replays them first.
+//!
+//! A test that leaves something to chance cannot be repeated: [`Exploration::twice`], or `HANDWOUND_TWICE=1` for all,
+//! makes each run twice and names the first step that differs.
 //!
 //! ```should_panic
 //! # use handwound_reactor::Threads;
@@ -190,6 +193,7 @@ mod transcript;
 mod trouble;
 mod twice;
 mod waits;
+mod whose;
 mod world;
 
 pub use choices::{Choices, Family};

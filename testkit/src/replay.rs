@@ -160,7 +160,10 @@ impl Record {
     /// # Errors
     /// When it is not such a line, or not all of it.
     pub(crate) fn parse(line: &str) -> Result<Record, String> {
-        let text = line.trim().strip_prefix("v1:").ok_or("a replay begins with `v1:`")?;
+        let line = line.trim();
+        // A name before it says whose it is; it is judged elsewhere.
+        let line = line.split_once("=v1:").map_or(line, |(name, _)| &line[name.len() + 1..]);
+        let text = line.strip_prefix("v1:").ok_or("a replay begins with `v1:`")?;
         if let Some(count) = text.strip_prefix("too-long-") {
             return Err(format!("this run had more than {count} decisions, too many to be written down; use its seed"));
         }

@@ -5,19 +5,21 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::coder::fnv;
+use crate::whose::Whose;
 
 /// Longer lines go to a file: nobody copies them by hand, and environments are bounded.
 const LETTERS_MAX: usize = 2_000;
 
-/// What to type to repeat a run.
-pub(crate) fn command(line: &str) -> String {
+/// What to type to repeat a run of the exploration `whose`, or of whichever is run.
+pub(crate) fn command(line: &str, whose: Option<&Whose>) -> String {
     let thread = std::thread::current();
     // A test's thread has its name, but for those that run on the first thread.
-    let test = thread.name().filter(|&name| name != "main").map_or(String::new(), |name| format!(" {name}"));
+    let test = thread.name().filter(|&name| name != "main").map_or(String::new(), |name| format!(" {name} -- --exact"));
+    let line = whose.map_or_else(|| line.to_owned(), |whose| whose.signed(line));
     let value = if line.len() <= LETTERS_MAX {
-        line.to_owned()
+        line
     } else {
-        match store(line) {
+        match store(&line) {
             Ok(path) => format!("@{}", path.display()),
             Err(error) => {
                 return format!("(the replay could not be written to a file: {error})\nHANDWOUND_REPLAY={line}");
@@ -63,7 +65,7 @@ mod tests {
     #[test]
     fn long_lines_go_through_a_file() {
         let line = format!("v1:{}", "A".repeat(5000));
-        let command = command(&line);
+        let command = command(&line, None);
         let value = command.strip_prefix("HANDWOUND_REPLAY=").unwrap().split(' ').next().unwrap();
         assert!(value.starts_with('@'));
         assert_eq!(load(value).unwrap(), line);

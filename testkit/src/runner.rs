@@ -13,6 +13,8 @@ use crate::report::Scene;
 use crate::search::Search;
 use crate::shrink::{Shrinker, quietly};
 use crate::sim::Sim;
+use crate::twice::{ADVICE, Evidence, witness};
+use crate::whose::Whose;
 
 /// A run that failed.
 struct Found {
@@ -21,6 +23,8 @@ struct Found {
     again: Choices,
     panicked: Panicked,
     payload: Box<dyn Any + Send>,
+    /// What it left.
+    evidence: Option<Evidence>,
 }
 
 /// Why a replay has not passed: it failed, or it no longer fits.
@@ -44,18 +48,26 @@ pub(crate) struct Runner<'t> {
     /// The timeline of a run that fails is to be written to a file.
     pub(crate) writes: bool,
     pub(crate) report: Report,
+    /// Each run is made again and compared.
+    pub(crate) twice: bool,
+    /// Which exploration a line that repeats a run is for.
+    pub(crate) whose: Option<Whose>,
 }
 
-type Ended = (Result<(), (Panicked, Box<dyn Any + Send>)>, Choices, u128);
+type Ended = (Result<(), (Panicked, Box<dyn Any + Send>)>, Choices, u128, Option<Evidence>);
 
 impl Runner<'_> {
     fn once(&mut self, choices: Choices) -> Ended {
         self.report.runs += 1;
         let sim = Sim::new(choices);
+        if self.twice {
+            sim.with(|w| w.trace.keep_prints());
+        }
         let result = caught(self.quiet, || (self.test)(&sim));
+        let evidence = (self.twice || result.is_err()).then(|| Evidence::of(&sim));
         let (choices, footprint) = sim.take_choices();
         self.report.moves_max = self.report.moves_max.max(choices.moves());
-        (result, choices, footprint)
+        (result, choices, footprint, evidence)
     }
 
     pub(crate) fn seed(
@@ -64,11 +76,13 @@ impl Runner<'_> {
         choices: impl Fn() -> Choices,
     ) -> Result<(), Box<Failure>> {
         // Not recorded: a run that fails is run again for that.
-        match self.once(choices().unrecorded()).0 {
+        let (result, _, _, evidence) = self.once(choices().unrecorded());
+        match result {
+            Ok(()) if self.twice => self.passes_again(&origin.to_string(), evidence, || choices().unrecorded()),
             Ok(()) => Ok(()),
             Err((panicked, payload)) => {
                 let again = choices().studied();
-                Err(self.failed(Found { origin: origin.to_string(), again, panicked, payload }))
+                Err(self.failed(Found { origin: origin.to_string(), again, panicked, payload, evidence }))
             }
         }
     }
@@ -85,11 +99,17 @@ impl Runner<'_> {
 
     pub(crate) fn search(&mut self, mut search: Box<dyn Search>, runs_max: u64) -> Result<(), Box<Failure>> {
         loop {
-            let (result, choices, footprint) = self.once(Choices::search(search));
+            let (result, choices, footprint, evidence) = self.once(Choices::search(search));
+            let origin = |runs| format!("order {runs} of an exhaustive search");
             if let Err((panicked, payload)) = result {
-                let origin = format!("order {} of an exhaustive search", self.report.runs);
+                let origin = origin(self.report.runs);
                 let again = Choices::replay(&choices.recorded()).unwrap_or_else(|_| Choices::calm()).studied();
-                return Err(self.failed(Found { origin, again, panicked, payload }));
+                return Err(self.failed(Found { origin, again, panicked, payload, evidence }));
+            }
+            if self.twice {
+                let line = choices.recorded();
+                let again = || Choices::replay(&line).unwrap_or_else(|_| Choices::calm());
+                self.passes_again(&origin(self.report.runs), evidence, again)?;
             }
             search = choices.into_search().expect("it was made with a search");
             self.report.redundant += u64::from(search.redundant());
@@ -112,7 +132,7 @@ impl Runner<'_> {
             Ok(choices) => choices,
             Err(error) => return Err(Unfit::Fits(self.failed_without_run(error))),
         };
-        let (result, choices, _) = self.once(choices);
+        let (result, choices, _, evidence) = self.once(choices);
         match result {
             Err((panicked, payload)) => {
                 let not_plain = choices.not_plain();
@@ -123,7 +143,7 @@ impl Runner<'_> {
                     choices: not_plain,
                     shrunk_choices: not_plain,
                     notes: void.into_iter().collect(),
-                    command: replay_file::command(line),
+                    command: replay_file::command(line, self.whose.as_ref()),
                     ..self.failure(origin.to_owned(), panicked, payload)
                 };
                 if let Ok(again) = Choices::replay(line) {
@@ -134,7 +154,10 @@ impl Runner<'_> {
             }
             Ok(()) => match choices.verdict() {
                 Some(void) => Err(Unfit::Fits(self.failed_without_run(void))),
-                None => Ok(()),
+                None => {
+                    let again = || Choices::replay(line).unwrap_or_else(|_| Choices::calm());
+                    self.passes_again(origin, evidence, again).map_err(Unfit::Fails)
+                }
             },
         }
     }
@@ -183,10 +206,10 @@ impl Runner<'_> {
 
     /// Makes a run that failed small, and says all about it.
     fn failed(&self, found: Found) -> Box<Failure> {
-        let Found { origin, again, panicked: wanted, payload } = found;
+        let Found { origin, again, panicked: wanted, payload, evidence } = found;
         let mut failure = self.failure(origin, wanted.clone(), payload);
         let prunes = again.prunes();
-        let (result, original) = quietly(again, self.test);
+        let (result, original, second) = witness(again, self.test);
         failure.choices = original.not_plain();
         failure.replay = original.recorded();
         let same = |result: &Option<Panicked>| result.as_ref().is_some_and(|panicked| panicked.is_like(&wanted));
@@ -194,10 +217,12 @@ impl Runner<'_> {
             let now = result
                 .as_ref()
                 .map_or("it passed".to_owned(), |panicked| format!("it failed with: {}", panicked.message));
-            failure.notes.push(format!(
-                "run again with the same choices, {now}; something in the test is left to chance (a clock, a HashMap's \
-                 order, an address, state kept from one run to the next), so it cannot be shrunk or replayed"
-            ));
+            failure
+                .notes
+                .push(format!("run again with the same choices, {now}; {ADVICE}, so it cannot be shrunk or replayed"));
+        }
+        if let Some(difference) = self.parts(evidence, second, &failure.replay) {
+            failure.notes.push(format!("run again with the same choices, {difference}"));
         }
         let moves = original.moves();
         let mut smallest = Choices::replay(&failure.replay).ok();
@@ -214,7 +239,7 @@ impl Runner<'_> {
         if let Some(smallest) = smallest {
             self.look_at(smallest, &wanted, &mut failure);
         }
-        failure.command = replay_file::command(&failure.replay);
+        failure.command = replay_file::command(&failure.replay, self.whose.as_ref());
         Box::new(failure)
     }
 

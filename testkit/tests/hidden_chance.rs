@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use handwound_reactor::{Threads, Time};
-use handwound_testkit::{Choices, NetworkOptions, Sim, check_deterministic, seeds};
+use handwound_testkit::{Choices, Exploration, NetworkOptions, Sim, check_deterministic, seeds};
 use handwound_wsgi::testing::serve;
 use handwound_wsgi::{Call, Failure};
 
@@ -45,12 +45,74 @@ fn a_foreign_thread_may_drop_what_it_was_given() {
     sim.assert_clean();
 }
 
-/// What is said about a test that leaves something to chance.
+/// What is said about a test that leaves something to chance: by the check alone, by an exploration of each kind that
+/// makes each run twice, and by one as users write it, when the run fails.
 fn found(test: impl Fn(&Sim)) -> String {
-    let panic = catch_unwind(AssertUnwindSafe(|| check_deterministic(seeds(4), test))).unwrap_err();
+    let panic = catch_unwind(AssertUnwindSafe(|| check_deterministic(seeds(4), &test))).unwrap_err();
     let text = *panic.downcast::<String>().unwrap();
     assert!(text.contains("does not make the same run twice: event "), "{text}");
+    for exploration in [Exploration::random(seeds(4)), Exploration::pct(2, seeds(4)), Exploration::answers()] {
+        let twice = exploration.twice().check(&test).unwrap_err();
+        assert!(twice.message.contains("does not make the same run twice: event "), "{twice}");
+        assert!(twice.message.contains("is the first to differ\n  first   "), "{twice}");
+    }
+    let failing = Exploration::random(seeds(4)).check(|sim| {
+        test(sim);
+        panic!("for another reason");
+    });
+    let notes = failing.unwrap_err().notes.join("\n");
+    assert!(notes.contains("run again with the same choices, event "), "{notes}");
+    assert!(notes.contains("is the first to differ"), "{notes}");
     text
+}
+
+#[test]
+fn a_foreign_thread_is_found_by_an_exploration() {
+    let test = |sim: &Sim| {
+        let gate = sim.threads().gate("g");
+        // Joined, so that it has called before the world is driven; its own panic is not shown.
+        let foreign = thread::Builder::new().name("foreign".into()).spawn(move || gate.unpark()).unwrap();
+        assert!(foreign.join().is_err());
+        sim.settle();
+    };
+    for exploration in [Exploration::random(seeds(4)), Exploration::all(), Exploration::bounded(1).twice()] {
+        let failure = exploration.check(test).unwrap_err();
+        assert_eq!(failure.run, 1);
+        assert!(failure.message.starts_with("the OS thread `foreign` calls into a simulated world"), "{failure}");
+    }
+}
+
+#[test]
+fn runs_that_leave_nothing_to_chance_pass_twice() {
+    let runs = std::cell::Cell::new(0);
+    let test = |sim: &Sim| {
+        runs.set(runs.get() + 1);
+        let (threads, shared) = (sim.threads(), sim.threads().shared("s"));
+        for name in ["a", "b"] {
+            let threads = threads.clone();
+            sim.spawn(name, move || (0..3).for_each(|_| threads.visit(shared)));
+        }
+        sim.choose("answer", 2);
+        sim.settle();
+    };
+    for exploration in [
+        Exploration::random(seeds(20)),
+        Exploration::pct(2, seeds(20)),
+        Exploration::all(),
+        Exploration::all().plainly(),
+        Exploration::bounded(2),
+        Exploration::answers(),
+        Exploration::replay(&{
+            let sim = Sim::new(Choices::seed(1));
+            test(&sim);
+            sim.recorded()
+        }),
+    ] {
+        runs.set(0);
+        let report = exploration.twice().check(test).unwrap();
+        assert_eq!(report.runs, runs.get());
+        assert!(report.runs >= 2 && report.runs.is_multiple_of(2), "{report:?}");
+    }
 }
 
 #[test]
