@@ -70,7 +70,7 @@ pub fn target(method: &[u8], text: &[u8]) -> Option<Parts> {
     Some(Parts { authority, path, query: query.map(<[u8]>::to_vec) })
 }
 
-/// Takes a host apart, if it is one. It may be empty.
+/// Takes a host apart, if it is one. It may be empty, but has no port then.
 pub fn host(text: &[u8]) -> Option<Host> {
     let (name, rest) = if let Some(literal) = text.strip_prefix(b"[") {
         let end = literal.iter().position(|&byte| byte == b']')?;
@@ -86,6 +86,9 @@ pub fn host(text: &[u8]) -> Option<Host> {
         }
         text.split_at(end)
     };
+    if name.is_empty() && !rest.is_empty() {
+        return None;
+    }
     let port = match rest {
         [] | [b':'] => None,
         [b':', digits @ ..] if digits.iter().all(u8::is_ascii_digit) => {
@@ -211,7 +214,7 @@ mod tests {
         assert_eq!(parts("a.b:080"), Some(("a.b".into(), Some(80))));
         assert_eq!(parts("[::1]:"), Some(("::1".into(), None)));
         assert_eq!(parts(""), Some((String::new(), None)));
-        for bad in ["a:65536", "a:b", "a@b", "%2f", "[::1]a", "[", "a b"] {
+        for bad in ["a:65536", "a:b", ":80", ":", "a@b", "%2f", "[::1]a", "[", "a b"] {
             assert_eq!(parts(bad), None, "{bad}");
         }
     }

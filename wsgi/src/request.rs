@@ -34,7 +34,9 @@ impl Request {
         script_name.clear();
         path_info.clear();
         let path = head.path();
-        let cut = nth_slash(path, prepath + 1).unwrap_or(path.len());
+        // `OPTIONS *` asks for no place at all, so the application's own is none of it.
+        let is_asterisk = path == b"*";
+        let cut = nth_slash(path, prepath + 1).unwrap_or(if is_asterisk { 0 } else { path.len() });
         percent_decode(&path[..cut], script_name);
         percent_decode(&path[cut..], path_info);
     }
@@ -54,7 +56,7 @@ impl Request {
         &self.script_name
     }
 
-    /// PATH_INFO: the decoded rest of the path.
+    /// PATH_INFO: the decoded rest of the path; `*` for `OPTIONS *`.
     pub fn path_info(&self) -> &[u8] {
         &self.path_info
     }

@@ -373,7 +373,7 @@ impl Resource for Shown {
 #[test]
 fn spec_1_to_4_the_path_is_split_where_the_walk_ends() {
     use handwound_reactor::{Address, EventLoop, ListenOptions};
-    let walk = |at_root: bool, path: &str| {
+    let ask = |at_root: bool, method: &str, path: &str| {
         let sim = Sim::new(Choices::calm());
         let reactor = EventLoop::new(sim.reactor("server"), sim.threads());
         let at = Address::from(std::net::SocketAddr::from(([127, 0, 0, 1], 80)));
@@ -387,10 +387,11 @@ fn spec_1_to_4_the_path_is_split_where_the_walk_ends() {
         site.listen(&reactor, &at, &ListenOptions::default()).unwrap();
         sim.spawn("reactor", move || drop(reactor.run()));
         let client = sim.connect(&at);
-        client.send(format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"));
+        client.send(format!("{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"));
         sim.advance(Duration::from_secs(1));
         client.received_text().split_once("\r\n\r\n").unwrap().1.to_owned()
     };
+    let walk = |at_root, path| ask(at_root, "GET", path);
     assert_eq!(walk(false, "/foo"), "/foo|");
     assert_eq!(walk(false, "/foo/"), "/foo|/");
     assert_eq!(walk(false, "/foo//x"), "/foo|//x");
@@ -400,6 +401,9 @@ fn spec_1_to_4_the_path_is_split_where_the_walk_ends() {
     assert_eq!(walk(false, "/a/"), "/a/|");
     assert_eq!(walk(false, "/a/b%20c/d%2Fe"), "/a/b c|/d/e");
     assert_eq!(walk(false, "/foo%2Fbar"), "No such resource.\n");
+    // `*` is no place, so SCRIPT_NAME, which names one, is empty.
+    assert_eq!(ask(true, "OPTIONS", "*"), "|*");
+    assert_eq!(ask(false, "OPTIONS", "*"), "No such resource.\n");
 }
 
 /// A pool of one's own serves beside the loop's.

@@ -128,7 +128,8 @@ pub(crate) struct HostParts {
     pub(crate) port: Option<u16>,
 }
 
-/// Takes `uri-host [ ":" port ]` apart (RFC 9110 section 7.2). An empty host is valid here; `None` for what is not.
+/// Takes `uri-host [ ":" port ]` apart (RFC 9110 section 7.2). Nothing at all is valid here, a port of nobody is not: the
+/// target's URI would have no host (section 4.2.1). `None` for what is not valid.
 pub(crate) fn parse_host(text: &[u8]) -> Option<HostParts> {
     let (name, rest) = if text.first() == Some(&b'[') {
         let end = text.iter().position(|&byte| byte == b']')?;
@@ -144,7 +145,10 @@ pub(crate) fn parse_host(text: &[u8]) -> Option<HostParts> {
         (Span::new(0, end), &text[end..])
     };
     let port = match rest {
-        [] | [b':'] => None,
+        [] => None,
+        // A port of nobody.
+        _ if name.start == name.end => return None,
+        [b':'] => None,
         [b':', digits @ ..] => Some(u16::try_from(bytes::parse_digits_saturating(digits)?).ok()?),
         _ => return None,
     };
