@@ -295,6 +295,11 @@ impl Gate {
         self.0.park(Some(until))
     }
 
+    /// Whether `other` is this very gate.
+    pub fn is(&self, other: &Gate) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// Leaves a token. Never blocks.
     pub fn unpark(&self) {
         self.0.unpark();

@@ -509,6 +509,7 @@ impl Pool {
     fn work(self: Arc<Self>, slot: &Arc<Slot>) {
         let hook = self.hook.lock().expect("nothing panics under the hook's lock").clone();
         let mut worker = Worker { pool: &self, name: &slot.name, owed: Vec::new() };
+        let hooked = Hooked(hook.as_deref());
         // A new worker is the standby, as one that was woken.
         let mut standby = true;
         loop {
@@ -529,9 +530,7 @@ impl Pool {
                 Wait::End => break,
             }
         }
-        if let Some(hook) = &hook {
-            hook.stopped();
-        }
+        drop(hooked);
         self.watched_roster.visit();
         {
             let mut roster = self.roster();
@@ -635,6 +634,17 @@ impl Roster {
 
     fn forget(&mut self, slot: &Arc<Slot>) {
         self.workers.retain(|worker| !Arc::ptr_eq(worker, slot));
+    }
+}
+
+/// Tells the hook of its worker's end, also where a simulation that is over unwinds the worker.
+struct Hooked<'a>(Option<&'a dyn WorkerHook>);
+
+impl Drop for Hooked<'_> {
+    fn drop(&mut self) {
+        if let Some(hook) = self.0 {
+            hook.stopped();
+        }
     }
 }
 

@@ -15,12 +15,13 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use handwound_reactor::{Gate, Job, Notifier, Time, Watched, Worker};
+use handwound_reactor::{AnyThreads, Gate, Job, Notifier, Time, Watched, Worker};
 
 use crate::application::{Application, Failure, StartError, WriteError};
 use crate::body::{LIGHT_BYTES, RequestBody};
 use crate::http1::{BadResponse, ResponseHead};
 use crate::request::Request;
+use crate::writers::{Writer, Writers};
 
 /// Bytes of one response that may wait between its worker and the reactor.
 #[derive(Clone, Copy, Debug)]
@@ -34,29 +35,43 @@ pub(crate) struct Exchange {
     pub(crate) body: RequestBody,
     pub(crate) application: Arc<dyn Application>,
     pub(crate) submitted_at: Time,
-    notifier: Notifier,
-    gate: Gate,
-    watched: Watched,
+    pub(crate) notifier: Notifier,
+    pub(crate) threads: AnyThreads,
+    /// Where the first writer waits; further ones make gates of their own.
+    pub(crate) gate: Gate,
+    pub(crate) watched: Watched,
     marks: Marks,
     state: Mutex<State>,
 }
 
 #[derive(Default)]
-struct State {
+pub(crate) struct State {
     head: Option<ResponseHead>,
     /// The head is, or may be, with the reactor: it cannot be replaced any more.
-    committed: bool,
+    pub(crate) committed: bool,
     /// Bytes of the body that the reactor has not taken.
-    waiting: Vec<u8>,
+    pub(crate) waiting: Vec<u8>,
     outcome: Option<Outcome>,
     disconnected: bool,
     /// A mailbox entry is on its way; the reactor will look at all there is.
-    notified: bool,
-    parked: bool,
+    pub(crate) notified: bool,
+    pub(crate) writers: Writers,
     /// The application has returned.
     ended: bool,
     /// The connection is not to be used again.
     close: bool,
+}
+
+impl State {
+    /// Whether a write could succeed now, or after a wait.
+    pub(crate) fn check_writable(&self) -> Result<(), WriteError> {
+        match self {
+            State { ended: true, .. } => Err(WriteError::Ended),
+            State { disconnected: true, .. } => Err(WriteError::ClientDisconnected),
+            State { head: None, committed: false, .. } => Err(WriteError::NotStarted),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// How a call ended.
@@ -84,9 +99,9 @@ impl Exchange {
         submitted_at: Time,
         link: Link,
     ) -> Exchange {
-        let Link { notifier, gate, watched, marks } = link;
+        let Link { notifier, threads, gate, watched, marks } = link;
         let state = Mutex::new(State::default());
-        Exchange { request, body, application, submitted_at, notifier, gate, watched, marks, state }
+        Exchange { request, body, application, submitted_at, notifier, threads, gate, watched, marks, state }
     }
 
     /// Makes it ready for the next request of its connection. Nobody else holds it: see `Arc::get_mut`.
@@ -115,10 +130,10 @@ impl Exchange {
         state.waiting.clear();
         taken.outcome = state.outcome.take();
         taken.close = state.close;
-        let wake = std::mem::take(&mut state.parked);
+        let writer = state.writers.take_for_room();
         drop(state);
-        if wake {
-            self.gate.unpark();
+        if let Some(writer) = writer {
+            writer.unpark();
         }
     }
 
@@ -138,14 +153,19 @@ impl Exchange {
         let mut state = self.state();
         state.disconnected = true;
         state.waiting = Vec::new();
-        let wake = std::mem::take(&mut state.parked);
+        let writers = state.writers.take_all();
         drop(state);
-        if wake {
-            self.gate.unpark();
+        for writer in writers {
+            writer.unpark();
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    /// How many more bytes may wait.
+    pub(crate) fn room(&self, state: &State) -> usize {
+        self.marks.high_bytes.saturating_sub(state.waiting.len())
+    }
+
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("nothing panics under the exchange's lock")
     }
 
@@ -156,7 +176,12 @@ impl Exchange {
         state.committed |= matches!(outcome, Outcome::Finished);
         state.outcome = Some(outcome);
         let notify = !std::mem::replace(&mut state.notified, true);
+        let late = state.writers.take_all();
         drop(state);
+        // Threads of the application's own that still write.
+        for writer in late {
+            writer.unpark();
+        }
         // The answer is on its way before the next application runs; only the wake may wait for the batch.
         if worker.has_backlog() {
             if notify {
@@ -175,6 +200,7 @@ impl Exchange {
 /// What ties an exchange to its connection.
 pub(crate) struct Link {
     pub(crate) notifier: Notifier,
+    pub(crate) threads: AnyThreads,
     pub(crate) gate: Gate,
     pub(crate) watched: Watched,
     pub(crate) marks: Marks,
@@ -320,16 +346,36 @@ impl Call {
     }
 
     /// Sends `bytes` of the body, and the head before the first of them. Blocks while more waits for the client than
-    /// the site's bounds allow.
+    /// the site's bounds allow, and while another thread's write waits for that: the bytes of one write stay together.
+    ///
+    /// # Errors
+    /// [`WriteError`]; a part of `bytes` may have been sent then.
+    pub fn write(&self, bytes: &[u8]) -> Result<(), WriteError> {
+        Writer::new(&self.0).write(bytes)
+    }
+
+    /// [`write`](Call::write)s if that takes no waiting: all of `bytes` (true), or none (false).
     ///
     /// # Errors
     /// [`WriteError`]
-    pub fn write(&self, mut bytes: &[u8]) -> Result<(), WriteError> {
-        while !bytes.is_empty() {
-            let room = self.push(bytes)?;
-            bytes = &bytes[room..];
+    pub fn try_write(&self, bytes: &[u8]) -> Result<bool, WriteError> {
+        self.0.watched.visit();
+        let mut state = self.0.state();
+        state.check_writable()?;
+        if state.writers.is_busy() || bytes.len() > self.0.room(&state) {
+            return Ok(false);
         }
-        Ok(())
+        if bytes.is_empty() {
+            return Ok(true);
+        }
+        state.committed = true;
+        state.waiting.extend_from_slice(bytes);
+        let notify = !std::mem::replace(&mut state.notified, true);
+        drop(state);
+        if notify {
+            self.0.notifier.notify_lazily();
+        }
+        Ok(true)
     }
 
     /// Sends `bytes` as the whole body: with their length declared, unless the application did, and together with the
@@ -338,63 +384,35 @@ impl Call {
     /// # Errors
     /// [`WriteError`]
     pub fn send_whole(&self, bytes: &[u8]) -> Result<(), WriteError> {
-        self.declare_length(bytes.len() as u64);
-        {
-            self.0.watched.visit();
-            let mut state = self.0.state();
-            if !state.committed && !state.ended && !state.disconnected && bytes.len() <= self.0.marks.high_bytes {
-                if state.head.is_none() {
-                    return Err(WriteError::NotStarted);
-                }
-                // The end of the call is near, and tells the reactor of both.
-                state.committed = true;
-                state.waiting.extend_from_slice(bytes);
-                return Ok(());
-            }
+        match self.try_send_whole(bytes)? {
+            true => Ok(()),
+            false => self.write(bytes),
         }
-        self.write(bytes)
     }
 
-    /// Whether a [`write`](Call::write) of this many bytes would block now, as far as one can tell.
-    pub fn would_park(&self, bytes: usize) -> bool {
-        self.0.state().waiting.len() + bytes > self.0.marks.high_bytes
+    /// [`send_whole`](Call::send_whole)s if that takes no waiting: all of `bytes` (true), or none (false).
+    ///
+    /// # Errors
+    /// [`WriteError`]
+    pub fn try_send_whole(&self, bytes: &[u8]) -> Result<bool, WriteError> {
+        self.declare_length(bytes.len() as u64);
+        self.0.watched.visit();
+        let mut state = self.0.state();
+        if state.committed || state.ended || state.disconnected || bytes.len() > self.0.marks.high_bytes {
+            return Ok(false);
+        }
+        if state.head.is_none() {
+            return Err(WriteError::NotStarted);
+        }
+        // The end of the call is near, and tells the reactor of both.
+        state.committed = true;
+        state.waiting.extend_from_slice(bytes);
+        Ok(true)
     }
 
     /// Whether the client has left.
     pub fn is_disconnected(&self) -> bool {
         self.0.state().disconnected
-    }
-
-    /// Queues as much as there is room for; parks, and queues nothing, if there is none.
-    fn push(&self, bytes: &[u8]) -> Result<usize, WriteError> {
-        let exchange = &*self.0;
-        exchange.watched.visit();
-        let mut state = exchange.state();
-        if state.ended {
-            return Err(WriteError::Ended);
-        }
-        if state.disconnected {
-            return Err(WriteError::ClientDisconnected);
-        }
-        if state.head.is_none() && !state.committed {
-            return Err(WriteError::NotStarted);
-        }
-        state.committed = true;
-        let room = exchange.marks.high_bytes.saturating_sub(state.waiting.len()).min(bytes.len());
-        if room > 0 {
-            state.waiting.extend_from_slice(&bytes[..room]);
-            let notify = !std::mem::replace(&mut state.notified, true);
-            drop(state);
-            if notify {
-                exchange.notifier.notify_lazily();
-            }
-            return Ok(room);
-        }
-        state.parked = true;
-        drop(state);
-        exchange.notifier.remote().flush();
-        exchange.gate.park();
-        Ok(0)
     }
 }
 

@@ -10,6 +10,7 @@ mod resource;
 mod site;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod writers;
 
 pub use application::{Application, Body, Chunks, Failure, StartError, WriteError, application};
 pub use exchange::{BodyReader, Call};

@@ -260,9 +260,11 @@ impl HttpProtocol {
             return exchange;
         }
         let high_bytes = self.site.config.response_bytes_max.max(1);
+        let threads = transport.event_loop().threads();
         let link = Link {
             notifier: transport.notifier(),
-            gate: transport.event_loop().threads().gate("response writer"),
+            gate: threads.gate("response writer"),
+            threads,
             watched: self.watched.clone(),
             marks: Marks { high_bytes },
         };

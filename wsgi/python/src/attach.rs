@@ -1,12 +1,54 @@
 //! Workers and the interpreter: one long-lived thread state per worker, attached while the worker has work.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::sync::Arc;
 
 use handwound_reactor::WorkerHook;
 use pyo3::ffi;
+use pyo3::prelude::*;
 
 thread_local! {
     static ATTACHMENT: Cell<Attachment> = const { Cell::new(Attachment::None) };
+    static BATON: RefCell<Option<Arc<dyn Baton>>> = const { RefCell::new(None) };
+}
+
+/// The interpreter's lock as a simulation sees it: taken before the real one, let go after it.
+pub(crate) trait Baton: Send + Sync {
+    /// Waits for it. Does nothing if this thread has it.
+    fn acquire(&self);
+    /// Does nothing unless this thread has it.
+    fn release(&self);
+}
+
+/// From here on this thread [`detached`] lets go of `baton` too.
+#[cfg(any(test, feature = "testing"))]
+pub(crate) fn carry(baton: Option<Arc<dyn Baton>>) {
+    BATON.set(baton);
+}
+
+/// Runs `act`, which may wait, detached from Python.
+pub(crate) fn detached<R: Send>(py: Python<'_>, act: impl FnOnce() -> R + Send) -> R {
+    let baton = BATON.with_borrow(Option::clone);
+    py.detach(|| {
+        let _regained = baton.map(LetGo::of);
+        act()
+    })
+}
+
+/// Regains what it has let go, also in an unwinding.
+struct LetGo(Arc<dyn Baton>);
+
+impl LetGo {
+    fn of(baton: Arc<dyn Baton>) -> LetGo {
+        baton.release();
+        LetGo(baton)
+    }
+}
+
+impl Drop for LetGo {
+    fn drop(&mut self) {
+        self.0.acquire();
+    }
 }
 
 /// What a worker has of Python.

@@ -8,6 +8,7 @@ use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
 
+use crate::attach::detached;
 use crate::module;
 use crate::start_response::{kind, shown};
 
@@ -51,7 +52,7 @@ impl Habits {
         if bytes.is_empty() {
             return Ok(());
         }
-        write(piece.py(), call, &bytes, Call::write)
+        write(piece.py(), call, &bytes, Call::try_write, Call::write)
     }
 
     /// Sends the only piece of a body, together with its length.
@@ -60,7 +61,7 @@ impl Habits {
     /// As [`send`](Habits::send).
     pub fn send_whole(&self, call: &Call, piece: &Bound<'_, PyAny>) -> PyResult<()> {
         let bytes = self.bytes_of(piece)?;
-        write(piece.py(), call, &bytes, Call::send_whole)
+        write(piece.py(), call, &bytes, Call::try_send_whole, Call::write)
     }
 
     fn bytes_of<'a>(&self, piece: &'a Bound<'_, PyAny>) -> PyResult<Cow<'a, [u8]>> {
@@ -93,14 +94,18 @@ impl Habits {
     }
 }
 
+/// Tries without waiting first. Nobody waits for a client, nor for another thread's write, while attached.
 fn write(
     py: Python<'_>,
     call: &Call,
     bytes: &[u8],
-    act: impl FnOnce(&Call, &[u8]) -> Result<(), WriteError> + Send,
+    at_once: impl FnOnce(&Call, &[u8]) -> Result<bool, WriteError>,
+    waiting: impl FnOnce(&Call, &[u8]) -> Result<(), WriteError> + Send,
 ) -> PyResult<()> {
-    // Nobody waits for a client while holding the interpreter.
-    let outcome = if call.would_park(bytes.len()) { py.detach(|| act(call, bytes)) } else { act(call, bytes) };
+    let outcome = match at_once(call, bytes) {
+        Ok(false) => detached(py, || waiting(call, bytes)),
+        outcome => outcome.map(drop),
+    };
     outcome.map_err(|error| match error {
         WriteError::ClientDisconnected => module::client_left(),
         WriteError::NotStarted | WriteError::Ended => PyRuntimeError::new_err(error.to_string()),

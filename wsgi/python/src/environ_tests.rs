@@ -1,7 +1,7 @@
 //! What an application finds in its environ; the numbers are those of the container's specification.
 #![allow(clippy::unwrap_used)]
 
-use crate::testing::{Server, body};
+use crate::socket_server::{Server, body};
 
 const SHOW: &str = "
 def application(environ, start_response):

@@ -203,7 +203,7 @@ mod tests {
                 fs::create_dir_all(path.parent().unwrap()).unwrap();
                 fs::write(path, text).unwrap();
             }
-            crate::testing::python();
+            crate::socket_server::python();
             Python::attach(|py| crate::start::prepare(py, folder.path()).unwrap());
             folder
         });

@@ -146,12 +146,12 @@ fn limit(size: Option<i64>) -> Option<u64> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::testing;
+    use crate::socket_server::python;
 
     /// Runs Python expressions, one a line, over one stream of `body`; compares with `io.BytesIO`.
     #[track_caller]
     fn as_bytes_io(body: &[u8], calls: &str) {
-        testing::python();
+        python();
         Python::attach(|py| {
             let input = Py::new(py, Input::new(Body::of_bytes(body))).unwrap().into_bound(py).into_any();
             let model = py.import("io").unwrap().call_method1("BytesIO", (PyBytes::new(py, body),)).unwrap();
@@ -197,7 +197,7 @@ mod tests {
 
     #[test]
     fn a_wrong_size_is_a_type_error() {
-        testing::python();
+        python();
         Python::attach(|py| {
             let input = Py::new(py, Input::new(Body::of_bytes(b"x"))).unwrap();
             let error = input.call_method1(py, "read", ("1",)).unwrap_err();

@@ -9,6 +9,8 @@
 
 mod application;
 mod attach;
+#[cfg(any(test, feature = "testing"))]
+mod baton;
 mod body;
 mod chunk;
 mod command;
@@ -28,9 +30,9 @@ mod environ_tests;
 #[cfg(test)]
 mod response_tests;
 #[cfg(test)]
-mod simulation_tests;
-#[cfg(test)]
-mod testing;
+mod socket_server;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 
 pub use application::PythonApplication;
 pub use attach::AttachWorkers;

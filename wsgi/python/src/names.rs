@@ -149,7 +149,7 @@ mod tests {
 
     #[track_caller]
     fn check(fields: &[(&str, &[u8])], expected: &str) {
-        crate::testing::python();
+        crate::socket_server::python();
         Python::attach(|py| {
             let mut names = Names::new(py);
             // Twice: the second time from memory.
@@ -189,7 +189,7 @@ mod tests {
 
     #[test]
     fn a_name_that_takes_anothers_place_does_no_harm() {
-        crate::testing::python();
+        crate::socket_server::python();
         Python::attach(|py| {
             let mut names = Names::new(py);
             for number in 0..4 * SLOTS {

@@ -1,7 +1,7 @@
 //! What becomes of what an application returns, writes and raises.
 #![allow(clippy::unwrap_used)]
 
-use crate::testing::{Server, body, logged};
+use crate::socket_server::{Server, body, logged};
 
 /// `lines` as the body of an application.
 fn serving(lines: &str) -> Server {

@@ -33,6 +33,30 @@ pub fn initialise(interpreter: &CStr) -> Result<(), String> {
     Ok(())
 }
 
+/// Starts Python as it is found in the environment, with the same string hashes in each process. Afterwards no thread
+/// is attached.
+///
+/// # Errors
+/// What CPython says about it.
+#[cfg(any(test, feature = "testing"))]
+pub fn initialise_for_tests() -> Result<(), String> {
+    let mut config = MaybeUninit::<ffi::PyConfig>::uninit();
+    // SAFETY: as in `initialise`.
+    unsafe {
+        let config = config.as_mut_ptr();
+        ffi::PyConfig_InitPythonConfig(config);
+        (*config).install_signal_handlers = 0;
+        (*config).parse_argv = 0;
+        (*config).use_hash_seed = 1;
+        (*config).hash_seed = 0;
+        let outcome = check(ffi::Py_InitializeFromConfig(config));
+        ffi::PyConfig_Clear(config);
+        outcome?;
+        ffi::PyEval_SaveThread();
+    }
+    Ok(())
+}
+
 /// Says who Python is, and what its `sys.argv` holds.
 ///
 /// # Safety

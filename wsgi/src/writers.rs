@@ -1,0 +1,141 @@
+//! Threads that write one response: at most one whose write is under way waits for room, the others for their turn.
+//!
+//! A write that fits is over at once and takes no turn. One that does not keeps its turn until its last byte is
+//! queued: the bytes of one write stay together. Turns go in the order in which threads came to wait for them.
+
+use std::collections::VecDeque;
+
+use handwound_reactor::{Gate, Threads};
+
+use crate::application::WriteError;
+use crate::exchange::Exchange;
+
+/// Who waits. Part of what the exchange's lock guards.
+#[derive(Default)]
+pub(crate) struct Writers {
+    /// A write is under way that did not fit at once.
+    busy: bool,
+    /// Where its thread waits for room.
+    for_room: Option<Gate>,
+    /// Where the others wait for their turn.
+    for_turn: VecDeque<Gate>,
+    /// The exchange's own gate is some writer's; the next has to make one.
+    gate_taken: bool,
+}
+
+impl Writers {
+    /// Whether a write would have to wait for another.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.busy
+    }
+
+    /// There is room: whom to wake.
+    pub(crate) fn take_for_room(&mut self) -> Option<Gate> {
+        self.for_room.take()
+    }
+
+    /// No write can succeed any more: whom to wake, so that they learn of it.
+    pub(crate) fn take_all(&mut self) -> impl Iterator<Item = Gate> + use<> {
+        self.for_room.take().into_iter().chain(std::mem::take(&mut self.for_turn))
+    }
+}
+
+/// One write.
+pub(crate) struct Writer<'a> {
+    exchange: &'a Exchange,
+    has_turn: bool,
+    /// Where it waits, once it has had to.
+    gate: Option<Gate>,
+}
+
+impl<'a> Writer<'a> {
+    pub(crate) fn new(exchange: &'a Exchange) -> Writer<'a> {
+        Writer { exchange, has_turn: false, gate: None }
+    }
+
+    /// Queues all of `bytes`. Parks while there is no room, and while it is others' turn.
+    pub(crate) fn write(mut self, mut bytes: &[u8]) -> Result<(), WriteError> {
+        while !bytes.is_empty() {
+            let queued = self.step(bytes)?;
+            bytes = &bytes[queued..];
+        }
+        Ok(())
+    }
+
+    /// Queues as much as there is room for; waits, and queues nothing, where there is none or it is not its turn.
+    ///
+    /// # Errors
+    /// None after which another write could succeed: a turn need not be given back then.
+    fn step(&mut self, bytes: &[u8]) -> Result<usize, WriteError> {
+        let exchange = self.exchange;
+        exchange.watched.visit();
+        let mut state = exchange.state();
+        state.check_writable()?;
+        let others_turn = state.writers.busy && !self.has_turn;
+        let room = if others_turn { 0 } else { exchange.room(&state).min(bytes.len()) };
+        if room > 0 {
+            state.committed = true;
+            state.waiting.extend_from_slice(&bytes[..room]);
+            let notify = !std::mem::replace(&mut state.notified, true);
+            let next = match room == bytes.len() {
+                true => self.leave(&mut state.writers),
+                false => {
+                    self.enter(&mut state.writers);
+                    None
+                }
+            };
+            drop(state);
+            if notify {
+                exchange.notifier.notify_lazily();
+            }
+            if let Some(next) = next {
+                next.unpark();
+            }
+            return Ok(room);
+        }
+        let Some(gate) = self.gate(&mut state.writers) else {
+            drop(state);
+            self.gate = Some(exchange.threads.gate("response writer"));
+            return Ok(0);
+        };
+        if others_turn {
+            state.writers.for_turn.push_back(gate.clone());
+        } else {
+            state.committed = true;
+            self.enter(&mut state.writers);
+            state.writers.for_room = Some(gate.clone());
+        }
+        drop(state);
+        exchange.notifier.remote().flush();
+        gate.park();
+        // Whoever has ended a wait for a turn has left the turn to us, or there are no more turns.
+        self.has_turn = true;
+        Ok(0)
+    }
+
+    /// A gate that no other writer uses; `None` where one has to be made, which is not done under a lock.
+    fn gate(&mut self, writers: &mut Writers) -> Option<Gate> {
+        if self.gate.is_none() && !std::mem::replace(&mut writers.gate_taken, true) {
+            self.gate = Some(self.exchange.gate.clone());
+        }
+        self.gate.clone()
+    }
+
+    /// It is this write's turn from here on.
+    fn enter(&mut self, writers: &mut Writers) {
+        (writers.busy, self.has_turn) = (true, true);
+    }
+
+    /// This write is over; whose turn is next.
+    fn leave(&mut self, writers: &mut Writers) -> Option<Gate> {
+        if self.gate.as_ref().is_some_and(|gate| gate.is(&self.exchange.gate)) {
+            writers.gate_taken = false;
+        }
+        if !self.has_turn {
+            return None;
+        }
+        let next = writers.for_turn.pop_front();
+        writers.busy = next.is_some();
+        next
+    }
+}
