@@ -115,7 +115,8 @@ impl Default for ListenOptions {
 /// 1. Readiness is edge-triggered: an edge is reported once; after `WouldBlock` (or [`Received::drained`]) a new
 ///    edge comes. Whoever stops earlier remembers that there is more. Spurious events are allowed.
 /// 2. [`Waker::wake`] ends the current poll, or the next; wakes coalesce; none is lost.
-/// 3. `poll` returns by `until`, never notably early; interrupted system calls are retried inside.
+/// 3. `poll` returns by `until`, never notably early; system calls that a signal interrupts are retried inside, here
+///    and in all other calls: nobody is told `Interrupted`.
 /// 4. A closed [`Sock`] never names its successor: calls with it give [`io::ErrorKind::NotConnected`].
 /// 5. `accept` gives `WouldBlock` or the system's error (`EMFILE`, `ECONNABORTED`, …), and stays usable.
 /// 6. [`Close::Reset`] sends a reset; [`Close::Graceful`] delivers what was written, then the end.

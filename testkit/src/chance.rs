@@ -54,15 +54,16 @@ pub(crate) struct Lanes {
 }
 
 use Family::{
-    Accepts, Breaks, Date, Fault, Latency, Line, Peers, Profile, Readiness, Schedule, Sockets, Split, Starts, Test,
+    Accepts, Breaks, Connects, Date, Errors, Fault, Latency, Line, Peers, Profile, Readiness, Schedule, Signals,
+    Sockets, Split, Starts, Test, Transfers,
 };
 
 /// Families that decide often have more lanes.
 #[rustfmt::skip]
 const LANES: [Family; 32] = [
-    Test, Schedule, Profile, Split, Schedule, Fault, Latency, Schedule, Readiness, Split, Schedule, Test, Schedule, Line,
-    Latency, Split, Schedule, Accepts, Sockets, Schedule, Breaks, Starts, Schedule, Date, Peers, Schedule, Split, Schedule,
-    Readiness, Latency, Schedule, Split,
+    Test, Schedule, Profile, Split, Schedule, Fault, Latency, Schedule, Readiness, Split, Schedule, Test, Errors, Line,
+    Latency, Split, Schedule, Accepts, Sockets, Signals, Breaks, Starts, Schedule, Date, Peers, Schedule, Split, Transfers,
+    Readiness, Latency, Schedule, Connects,
 ];
 
 impl Lanes {

@@ -47,11 +47,19 @@ pub enum Family {
     Date,
     /// Slow peers.
     Peers,
+    /// Errors that systems give rarely.
+    Errors,
+    /// Calls that a signal interrupts.
+    Signals,
+    /// Reads and writes that fail for want of memory.
+    Transfers,
+    /// Connects that come to nothing.
+    Connects,
 }
 
 /// How many families there were when the first seeds were recorded.
 pub(crate) const FIRST_FAMILIES: usize = 7;
-pub(crate) const FAMILIES: usize = 14;
+pub(crate) const FAMILIES: usize = 18;
 
 impl Family {
     pub(crate) const ALL: [Family; FAMILIES] = [
@@ -69,6 +77,10 @@ impl Family {
         Family::Starts,
         Family::Date,
         Family::Peers,
+        Family::Errors,
+        Family::Signals,
+        Family::Transfers,
+        Family::Connects,
     ];
 
     pub(crate) fn from_number(number: u32) -> Option<Family> {

@@ -26,7 +26,7 @@ pub enum Parting {
     Reset,
     /// Nobody listens there.
     Refused,
-    /// The connect got no answer.
+    /// The connect got no answer, or nobody acknowledged what was sent.
     Unanswered,
 }
 
@@ -378,6 +378,7 @@ impl World {
             _ if end.link == Link::Failed => Parting::Refused,
             _ if !end.inbox.is_empty() => Parting::Open,
             _ if end.ended => Parting::Finished,
+            _ if end.dead && end.failure == ErrorKind::TimedOut => Parting::Unanswered,
             _ if end.dead => Parting::Reset,
             _ => Parting::Open,
         }

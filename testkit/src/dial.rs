@@ -32,6 +32,8 @@ impl World {
             failure: ErrorKind::ConnectionRefused,
             dead: false,
             shut: false,
+            unacknowledged: false,
+            silent: false,
         };
         let there = self.listener_at(to).map(|listener| self.net.listeners[listener as usize].reactor);
         let ends = [end(owner, self.host_of(owner), from), end(Owner::Gone, there, to.clone())];
@@ -67,12 +69,21 @@ impl World {
                 self.break_line(connection, way.to(), byte, how);
             }
         }
-        match self.faults.connects.iter().find(|(of, _)| *of == serial) {
+        let planned = self.faults.connects.iter().find(|(of, _)| *of == serial);
+        let by_plan = planned.map(|(_, unanswered)| (!unanswered).then_some(ErrorKind::ConnectionRefused));
+        let end = self.end_of(connection, 0);
+        let by_trouble = matches!((end.owner, &end.local), (Owner::Reactor { .. }, Address::Tcp(_)));
+        match by_plan.or_else(|| if by_trouble { self.drawn_outcome() } else { None }) {
             None => self.post(connection, 1, Cargo::Connect),
-            Some((_, unanswered)) => {
-                let unanswered = *unanswered;
+            Some(outcome) => {
                 self.end_of(connection, 1).dead = true;
-                if unanswered { self.await_answer(connection) } else { self.post(connection, 0, Cargo::Refused) }
+                match outcome {
+                    None => self.await_answer(connection),
+                    Some(why) => {
+                        self.end_of(connection, 0).failure = why;
+                        self.post(connection, 0, Cargo::Refused);
+                    }
+                }
             }
         }
     }

@@ -35,7 +35,8 @@ pub enum Break {
     /// The receiver sees the end of the stream (FIN). The sender is not told, as when a proxy between them has
     /// given up one side; the other direction goes on.
     Cut,
-    /// Nothing more comes, not even an end or a reset. The sender runs full.
+    /// Nothing more comes, not even an end or a reset. The sender runs full, and gives up in the end
+    /// ([`NetworkOptions::send_timeout`](crate::NetworkOptions::send_timeout)).
     Stall,
 }
 
@@ -54,9 +55,12 @@ pub enum Call {
     Write,
     /// [`Threads::spawn`](handwound_reactor::Threads::spawn); it fails with `EAGAIN`, whatever error is named.
     Spawn,
+    /// [`Reactor::poll`](handwound_reactor::Reactor::poll), when it is about to return. Any error but `EINTR` means that
+    /// the reactor is of no use any more.
+    Poll,
 }
 
-pub(crate) const CALLS: usize = 6;
+pub(crate) const CALLS: usize = 7;
 
 /// Who can be cut off from whom.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -142,7 +146,8 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// The `nth` call of this kind (from 0) fails with `error`.
+    /// The `nth` call of this kind (from 0) fails with `error`. With `EINTR` it is made again at once, as the seam
+    /// promises; that it was, the trace tells.
     ///
     /// ```
     /// use handwound_testkit::{Call, EMFILE, Fault};

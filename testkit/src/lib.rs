@@ -137,6 +137,7 @@
 //! and readiness is fickle, each as a real system may.
 #![deny(unsafe_code)]
 
+mod acks;
 mod addresses;
 mod bounded;
 mod buffer;
@@ -202,7 +203,8 @@ pub use conversation::{Conversation, Step, play};
 pub use cuts::{Cut, for_every_cut};
 pub use diagnosis::{GateInfo, TaskInfo, TaskState};
 pub use errno::{
-    ECONNABORTED, ECONNREFUSED, ECONNRESET, EINTR, EMFILE, ENFILE, ENOBUFS, ENOMEM, ETIMEDOUT, SystemError,
+    EACCES, EADDRNOTAVAIL, ECONNABORTED, ECONNREFUSED, ECONNRESET, EHOSTUNREACH, EINTR, EMFILE, ENETUNREACH, ENFILE,
+    ENOBUFS, ENOMEM, ENOSPC, EPERM, EPROTO, ETIMEDOUT, SystemError,
 };
 pub use explore::{All, Exploration, Report, explore, explore_all, seeds};
 pub use failure::Failure;

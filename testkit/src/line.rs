@@ -21,6 +21,8 @@ pub(crate) enum Tick {
     ClientReads(u32),
     /// Whoever connects waits no longer: the connection's index, and its serial number.
     ConnectGivesUp(u32, u32),
+    /// Whoever sends what nobody acknowledges gives up: the connection's index, its serial number, and the side.
+    SendGivesUp(u32, u32, u8),
     /// A planned fault.
     Fault(u32),
 }
@@ -40,6 +42,11 @@ pub(crate) struct Line {
 impl Line {
     pub(crate) fn is_broken(&self) -> bool {
         self.broken.is_some()
+    }
+
+    /// Whether it has fallen silent.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.broken == Some(Break::Stall)
     }
 
     /// How many bytes pass before it breaks.
@@ -149,6 +156,7 @@ impl World {
                     self.connect_failed(connection, std::io::ErrorKind::TimedOut);
                 }
             }
+            Tick::SendGivesUp(connection, serial, from) => self.send_gives_up(connection, serial, from),
             Tick::Fault(index) => self.timed_fault(index),
         }
     }
@@ -174,6 +182,7 @@ impl World {
         self.touch(UNDER_WAY);
         self.note(What::Heal, 0, self.net.held.len() as u64);
         self.net.partitions.clear();
+        self.acknowledged_again();
         for mut held in std::mem::take(&mut self.net.held) {
             held.due = self.now;
             self.net.deliveries.push(Reverse(held));
@@ -215,8 +224,10 @@ impl World {
     pub(crate) fn hold(&mut self, delivery: Delivery) {
         let number = self.number(delivery.connection, delivery.side);
         self.note(What::Hold, number, 0);
-        if matches!(delivery.cargo, Cargo::Connect | Cargo::Established) {
-            self.await_answer(delivery.connection);
+        match delivery.cargo {
+            Cargo::Connect | Cargo::Established => self.await_answer(delivery.connection),
+            Cargo::Bytes(_) | Cargo::End => self.unacknowledged(delivery.connection, 1 - delivery.side),
+            _ => {}
         }
         self.net.held.push(delivery);
     }

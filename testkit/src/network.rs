@@ -66,6 +66,10 @@ pub(crate) struct End {
     pub(crate) dead: bool,
     /// Our stream has ended.
     pub(crate) shut: bool,
+    /// What we have sent does not arrive; there is a limit to that.
+    pub(crate) unacknowledged: bool,
+    /// We have given up, and the peer does not know.
+    pub(crate) silent: bool,
 }
 
 /// Side 0 of a connection has connected, side 1 accepts.
@@ -184,6 +188,9 @@ impl World {
         }
         peer.line.entered += sent as u64;
         if sent == 0 || lost {
+            if sent > 0 && stalled {
+                self.unacknowledged(connection, side);
+            }
             return sent;
         }
         if passed > 0 {
@@ -194,6 +201,9 @@ impl World {
             }
         }
         self.look_for_break(connection, to);
+        if passed < sent && self.end_of(connection, to).line.is_silent() {
+            self.unacknowledged(connection, side);
+        }
         sent
     }
 
@@ -256,7 +266,11 @@ impl World {
     }
 
     pub(crate) fn post(&mut self, connection: u32, to: u8, cargo: Cargo) {
-        if !self.end_of(connection, to).line.passes(cargo) {
+        let line = &self.end_of(connection, to).line;
+        if !line.passes(cargo) {
+            if line.is_silent() && cargo == Cargo::End {
+                self.unacknowledged(connection, 1 - to);
+            }
             return;
         }
         if self.immediate(connection, to) {
@@ -307,11 +321,16 @@ impl World {
                 self.look_for_break(connection, 1 - side);
                 self.writable(connection, side);
             }
-            Cargo::Refused => self.connect_failed(connection, ErrorKind::ConnectionRefused),
+            Cargo::Refused => {
+                let why = self.end_of(connection, 0).failure;
+                self.connect_failed(connection, why);
+            }
             Cargo::Bytes(count) => self.arrive_bytes(connection, side, count, there),
             Cargo::End => {
                 let end = self.end_of(connection, side);
-                if !end.dead && end.owner != Owner::Gone {
+                if std::mem::take(&mut end.silent) {
+                    self.post(connection, 1 - side, Cargo::Reset);
+                } else if !end.dead && end.owner != Owner::Gone {
                     end.ended = true;
                     self.note(What::ArriveEnd, number, 0);
                     self.readable(connection, side);
@@ -350,7 +369,8 @@ impl World {
         }
         if end.dead || end.owner == Owner::Gone {
             end.inbox.clear();
-            if !std::mem::replace(&mut end.dead, true) {
+            let silent = std::mem::take(&mut end.silent);
+            if !std::mem::replace(&mut end.dead, true) || silent {
                 // Nobody is here to read this: the writer is told so, behind what was sent to it before.
                 self.post(connection, 1 - side, Cargo::Reset);
             }

@@ -59,6 +59,9 @@ pub struct NetworkOptions {
     pub segments: Segments,
     /// A connect that gets no answer fails with `TimedOut` after this; Linux takes 127 s.
     pub connect_timeout: Duration,
+    /// A connection fails with `TimedOut` after what it has sent did not arrive for this long: at a partition, or where
+    /// the line has fallen silent. Linux takes 924.6 s (`tcp_retries2`). Who sends nothing waits for ever.
+    pub send_timeout: Duration,
     /// A read may give fewer bytes than there are.
     pub short_reads: bool,
     /// A write may take fewer bytes than there is room for; what clients send is cut into segments.
@@ -80,6 +83,7 @@ impl NetworkOptions {
             bytes_per_second: None,
             segments: Segments::Whole,
             connect_timeout: Duration::from_secs(127),
+            send_timeout: Duration::from_millis(924_600),
             short_reads: false,
             short_writes: false,
             undrained: false,

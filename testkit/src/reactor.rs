@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 use handwound_reactor::{Address, Close, Event, ListenOptions, Reactor, Received, Sock, Time, Wake, Waker};
 
 use crate::driver::before;
+use crate::faults::Call;
 use crate::shared::Shared;
 use crate::trouble::Drift;
 use crate::world::{Op, World};
@@ -105,8 +106,13 @@ impl Reactor for MockReactor {
         events.clear();
         let until = until.map(|until| self.drift.world(until));
         before(&self.world, Op::Poll { reactor: self.index, until });
-        self.world.with(|w| w.poll(self.index, events));
-        Ok(())
+        self.world.with(|w| match w.call_fails(Call::Poll) {
+            Some(error) => Err(error),
+            None => {
+                w.poll(self.index, events);
+                Ok(())
+            }
+        })
     }
 
     fn waker(&self) -> Waker {

@@ -12,9 +12,13 @@ use crate::failure::{Panicked, caught};
 use crate::sim::Sim;
 
 /// What is given up first.
-const ORDER: [Family; 14] = [
+const ORDER: [Family; 18] = [
     Family::Profile,
     Family::Fault,
+    Family::Signals,
+    Family::Errors,
+    Family::Transfers,
+    Family::Connects,
     Family::Accepts,
     Family::Sockets,
     Family::Breaks,

@@ -209,7 +209,8 @@ impl Sim {
     }
 
     /// From now on nothing passes between two hosts: what is sent waits, as systems send again what gets no
-    /// answer, and connects time out. A reactor is named by its name.
+    /// answer, and connects time out; established connections too, minutes later, if they have sent something
+    /// ([`NetworkOptions::send_timeout`]). A reactor is named by its name.
     ///
     /// # Panics
     /// When no reactor has this name; the message lists those there are.

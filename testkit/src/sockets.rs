@@ -11,7 +11,7 @@ use crate::choices::Family;
 use crate::errno::EMFILE;
 use crate::faults::Call;
 use crate::network::{Link, Listener, Owner};
-use crate::trace::{Name, What};
+use crate::trace::{INTERRUPTED, Name, What};
 use crate::world::{HOSTS, World};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,9 +98,13 @@ impl World {
             return Err(ErrorKind::WouldBlock.into());
         }
         self.touch_plans();
-        if let Some(error) = self.net.accept_fails.pop_front() {
-            self.note(What::AcceptFail, 0, 0);
-            return Err(error);
+        while let Some(error) = self.net.accept_fails.pop_front() {
+            if error.kind() != ErrorKind::Interrupted {
+                self.note(What::AcceptFail, 0, 0);
+                return Err(error);
+            }
+            // Made again inside.
+            self.note(What::CallFail, INTERRUPTED + Call::Accept as u32, 0);
         }
         self.socket_fails(reactor, Call::Accept)?;
         if self.fickle("accept") {

@@ -266,6 +266,9 @@ impl Trace {
             What::ClientEnd => write!(text, "ends its stream on {}", end(object)),
             What::ClientClose => write!(text, "closes {}", end(object)),
             What::ClientReset => write!(text, "resets {}", end(object)),
+            What::CallFail if object >= INTERRUPTED => {
+                write!(text, "is interrupted, and does it again: {} {value}", call(object - INTERRUPTED))
+            }
             What::CallFail => write!(text, "is failed by plan or trouble: {} {value}", call(object)),
             What::Break => write!(text, "conn {} breaks on the way to {}", object >> 1, end(object)),
             What::GiveUp => write!(text, "conn {object} gets no answer"),
@@ -281,8 +284,11 @@ fn count(number: u64, of: &str) -> String {
     format!("{number} {of}{}", if number == 1 { "" } else { "s" })
 }
 
+/// Added to the number of a call that was interrupted and made again.
+pub(crate) const INTERRUPTED: u32 = 16;
+
 fn call(number: u32) -> &'static str {
-    ["accept", "connect", "listen", "read", "write", "spawn"].get(number as usize).copied().unwrap_or("?")
+    ["accept", "connect", "listen", "read", "write", "spawn", "poll"].get(number as usize).copied().unwrap_or("?")
 }
 
 /// An end of a connection, as one number; see `network::End`.

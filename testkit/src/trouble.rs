@@ -3,30 +3,36 @@
 //! A family does not ask before every call whether to strike: it draws the gap to its next strike and counts it
 //! down. Each draws from a stream of its own. A gap drawn as 0 is endless, so that the plain choice is no fault.
 
-use std::io;
+use std::io::{self, ErrorKind};
 use std::time::Duration;
 
 use handwound_reactor::Time;
 
 use crate::choices::Family;
-use crate::errno::{ECONNABORTED, EMFILE, ENFILE, ENOBUFS, SystemError};
+use crate::errno::{
+    EACCES, EADDRNOTAVAIL, ECONNABORTED, EINTR, EMFILE, ENETUNREACH, ENFILE, ENOBUFS, ENOMEM, ENOSPC, EPERM, EPROTO,
+    SystemError,
+};
 use crate::faults::{Break, CALLS, Call, Fault, FaultPlan, Way};
 use crate::line::Tick;
-use crate::trace::What;
+use crate::trace::{INTERRUPTED, What};
 use crate::world::{HOSTS, PLANS, World};
 
 /// Families of faults, each to be allowed or not.
 ///
 /// [`Sim::allow_trouble`](crate::Sim::allow_trouble) turns each allowed family on or off for the whole run, as the
 /// choices say: a run in which only one thing goes wrong, but often, finds other bugs than one where all do.
-/// All of it is what a real reactor may show. Connections break only where a scripted client is one of the ends,
-/// as if the client did it; for connections between reactors there are [`FaultPlan`]s and partitions.
+/// All of it is what `MioReactor` and `OsThreads` may show on Linux: errors that the kernel can give at the call, and
+/// that they let through. Connections break only where a scripted client is one of the ends, as if the client did it; for
+/// connections between reactors there are [`FaultPlan`]s and partitions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Trouble {
-    /// Accepts fail with `EMFILE`, `ENFILE`, `ECONNABORTED` or `ENOBUFS`.
+    /// Accepts fail with `EMFILE`, `ENFILE`, `ECONNABORTED`, `ENOBUFS`; now and then with `ENOMEM`, `EPROTO`, `EPERM`,
+    /// `ENETUNREACH`. Whoever waits goes on waiting: what has failed was somebody else's connection.
     pub accepts: bool,
-    /// Connects and listens fail with `EMFILE`, `ENFILE` or `ENOBUFS`.
+    /// Connects and listens fail with `EMFILE`, `ENFILE`, `ENOBUFS`; now and then with `ENOMEM`, `ENOSPC`, `EACCES`,
+    /// `EADDRNOTAVAIL`, and connects with `ENETUNREACH`.
     pub sockets: bool,
     /// Connections of clients are reset, cut or fall silent at some byte, in either direction.
     pub breaks: bool,
@@ -36,6 +42,13 @@ pub struct Trouble {
     pub starts: bool,
     /// The date jumps, both ways.
     pub date: bool,
+    /// Signals interrupt accept, read, write and poll (`EINTR`). The reactor makes the call again: the trace tells of
+    /// it, and nobody else may notice.
+    pub signals: bool,
+    /// Reads fail with `ENOMEM`, writes with `ENOBUFS` or `ENOMEM`. The connection is none the worse for it.
+    pub transfers: bool,
+    /// Connects of reactors over TCP are refused, get no answer, or find the host unreachable.
+    pub connects: bool,
 }
 
 impl Trouble {
@@ -46,7 +59,17 @@ impl Trouble {
 
     /// Every family.
     pub fn all() -> Trouble {
-        Trouble { accepts: true, sockets: true, breaks: true, peers: true, starts: true, date: true }
+        Trouble {
+            accepts: true,
+            sockets: true,
+            breaks: true,
+            peers: true,
+            starts: true,
+            date: true,
+            signals: true,
+            transfers: true,
+            connects: true,
+        }
     }
 }
 
@@ -92,6 +115,9 @@ pub(crate) struct Faults {
     clients: Gap,
     starts: Gap,
     dates: Gap,
+    signals: Gap,
+    transfers: Gap,
+    outcomes: Gap,
     fickle: Gap,
     short: Gap,
     date_ahead: Duration,
@@ -156,13 +182,27 @@ impl World {
         let nth = self.faults.counts[call as usize];
         self.faults.counts[call as usize] += 1;
         self.touch_plans();
-        let planned = self.faults.calls.iter().find(|(of, at, _)| (*of, *at) == (call, nth));
+        let planned = self.faults.calls.iter().find(|(of, at, _)| (*of, *at) == (call, nth)).map(|planned| planned.2);
         let error = match planned {
-            Some((_, _, error)) => *error,
+            Some(error) => error,
+            None if self.interrupts(call) => EINTR,
             None => self.trouble_with(call)?,
         };
+        if error == EINTR {
+            // Made again inside, and then it succeeds: the seam promises that nobody else hears of it.
+            self.note(What::CallFail, INTERRUPTED + call as u32, nth);
+            return None;
+        }
         self.note(What::CallFail, call as u32, nth);
         Some(error.into())
+    }
+
+    /// Whether a signal comes in the midst of a call.
+    fn interrupts(&mut self, call: Call) -> bool {
+        let (actor, choices) = (self.actor, &mut self.choices);
+        self.faults.trouble.signals
+            && matches!(call, Call::Accept | Call::Read | Call::Write | Call::Poll)
+            && self.faults.signals.strike(6, || choices.draw_for(Family::Signals, actor, 256, "next signal"))
     }
 
     fn trouble_with(&mut self, call: Call) -> Option<SystemError> {
@@ -184,9 +224,36 @@ impl World {
                     faults.starts.strike(4, || choices.draw_for(Family::Starts, actor, 256, "next failing start"));
                 return strikes.then_some(ENOBUFS);
             }
+            Call::Read | Call::Write if trouble.transfers => {
+                let mut draw = |label| choices.draw_for(Family::Transfers, actor, 256, label);
+                let strikes = faults.transfers.strike(24, || draw("next failing transfer"));
+                let errors = if call == Call::Read { [ENOMEM].as_slice() } else { &[ENOBUFS, ENOMEM] };
+                strikes.then_some((Family::Transfers, errors))?
+            }
             _ => return None,
         };
-        Some(errors[self.draw(family, errors.len() as u32, "error") as usize])
+        let usual = errors[self.draw(family, errors.len() as u32, "error") as usize];
+        let rare = match call {
+            Call::Accept => [ENOMEM, EPROTO, EPERM, ENETUNREACH].as_slice(),
+            Call::Connect => &[ENOMEM, ENOSPC, EACCES, EADDRNOTAVAIL, ENETUNREACH],
+            Call::Listen => &[ENOMEM, ENOSPC, EACCES, EADDRNOTAVAIL],
+            _ => &[],
+        };
+        // From a stream of its own: these came later, and older seeds keep what else they mean.
+        match self.draw(Family::Errors, 2 * rare.len() as u32 + 1, "rarer error") as usize {
+            drawn if drawn > rare.len() => Some(rare[drawn - rare.len() - 1]),
+            _ => Some(usual),
+        }
+    }
+
+    /// How the connect that a reactor makes now comes to nothing, if it does; `None` in it: it gets no answer.
+    pub(crate) fn drawn_outcome(&mut self) -> Option<Option<ErrorKind>> {
+        let (actor, choices) = (self.actor, &mut self.choices);
+        let mut draw = |options, label| choices.draw_for(Family::Connects, actor, options, label);
+        if !self.faults.trouble.connects || !self.faults.outcomes.strike(3, || draw(256, "next failing connect")) {
+            return None;
+        }
+        Some([Some(ErrorKind::ConnectionRefused), None, Some(ErrorKind::HostUnreachable)][draw(3, "outcome") as usize])
     }
 
     // Families.
@@ -201,6 +268,9 @@ impl World {
             peers: on(allowed.peers, Family::Peers),
             starts: on(allowed.starts, Family::Starts),
             date: on(allowed.date, Family::Date),
+            signals: on(allowed.signals, Family::Signals),
+            transfers: on(allowed.transfers, Family::Transfers),
+            connects: on(allowed.connects, Family::Connects),
         };
         self.faults.trouble = drawn;
         drawn

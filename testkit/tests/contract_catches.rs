@@ -32,6 +32,8 @@ enum Wrong {
     ReversesSlices,
     TakesMoreThanFits,
     ClockGoesBack,
+    LetsSignalsThrough,
+    IsShortNowAndThen,
 }
 
 /// A mock with one thing wrong.
@@ -95,6 +97,9 @@ impl Reactor for Crooked {
     }
 
     fn connect(&mut self, to: &Address) -> io::Result<Sock> {
+        if self.is(Wrong::IsShortNowAndThen) && std::mem::replace(&mut self.calls, 1) == 0 {
+            return Err(handwound_testkit::EMFILE.into());
+        }
         let sock = self.inner.connect(to)?;
         Ok(self.note(sock))
     }
@@ -111,6 +116,12 @@ impl Reactor for Crooked {
 
     fn read(&mut self, sock: Sock, into: &mut [u8]) -> io::Result<Received> {
         let sock = self.named(sock);
+        if self.is(Wrong::LetsSignalsThrough) {
+            self.calls += 1;
+            if self.calls.is_multiple_of(3) {
+                return Err(ErrorKind::Interrupted.into());
+            }
+        }
         match self.inner.read(sock, into) {
             Ok(Received { bytes: 0, .. }) if self.is(Wrong::EndIsToldOnce) => {
                 if self.ended.contains(&sock) {
@@ -262,6 +273,8 @@ fn each_fault_is_caught_by_the_check_it_belongs_to() {
         (Wrong::ReversesSlices, "several_slices_arrive_in_order"),
         (Wrong::TakesMoreThanFits, "a_full_connection_would_block_and_becomes_writable_once_it_is_read"),
         (Wrong::ClockGoesBack, "now_never_goes_back"),
+        (Wrong::LetsSignalsThrough, "each_arrival_makes_an_edge"),
+        (Wrong::IsShortNowAndThen, "accept_tells_who_has_come"),
     ] {
         let check = contract::all().into_iter().find(|known| known.name == check).expect(check);
         assert!(catches(&check, wrong), "{wrong:?} was not caught by {}", check.name);

@@ -10,18 +10,23 @@ struct Simulated {
     sim: Sim,
     name: String,
     clock: Drift,
+    in_trouble: bool,
 }
 
 impl Simulated {
     fn new(choices: Choices, network: NetworkOptions) -> Simulated {
         let sim = Sim::new(choices);
         sim.set_network(network);
-        Simulated { sim, name: String::new(), clock: Drift::default() }
+        Simulated::on(sim)
+    }
+
+    fn on(sim: Sim) -> Simulated {
+        Simulated { sim, name: String::new(), clock: Drift::default(), in_trouble: false }
     }
 
     /// A world whose network is as rough as the seed says.
     fn seeded(seed: u64) -> Simulated {
-        Simulated { sim: Sim::new(Choices::seed(seed)), name: format!("with seed {seed}"), clock: Drift::default() }
+        Simulated { name: format!("with seed {seed}"), ..Simulated::on(Sim::new(Choices::seed(seed))) }
     }
 
     /// The same, with all kinds of trouble that the seed has on, or with all there are, and a clock that is off.
@@ -29,7 +34,9 @@ impl Simulated {
         let mut simulated = Simulated::seeded(seed);
         // The checks start threads for themselves; what starts promise is not in the reactor's contract.
         let mut trouble = Trouble::all();
-        trouble.starts = false;
+        // Nor is it that a connect succeeds; but the checks need one that does.
+        (trouble.starts, trouble.connects) = (false, false);
+        simulated.in_trouble = true;
         if all {
             simulated.sim.set_trouble(trouble);
         } else {
@@ -62,6 +69,10 @@ impl Ground for Simulated {
     fn fail_an_accept(&mut self) -> Option<ErrorKind> {
         self.sim.accept_fails_once(ErrorKind::ConnectionAborted);
         Some(ErrorKind::ConnectionAborted)
+    }
+
+    fn is_in_trouble(&self) -> bool {
+        self.in_trouble
     }
 
     fn describe(&self) -> String {

@@ -1,13 +1,15 @@
 //! What goes wrong when a test says so: calls, connections, partitions, clocks.
 #![allow(clippy::unwrap_used)]
 
+use std::collections::BTreeSet;
 use std::io::{ErrorKind, IoSlice};
 use std::time::{Duration, SystemTime};
 
 use handwound_reactor::{Address, Event, ListenOptions, Reactor, Sock, Threads, Time};
 use handwound_testkit::{
-    Break, Call, Choices, Drift, ECONNABORTED, EINTR, EMFILE, ENFILE, Fault, FaultPlan, Host, Latency, MockReactor,
-    NetworkOptions, Parting, Segments, Sim, Trouble, Way,
+    Break, Call, Choices, Drift, EACCES, EADDRNOTAVAIL, ECONNABORTED, EINTR, EMFILE, ENETUNREACH, ENFILE, ENOBUFS,
+    ENOMEM, ENOSPC, EPERM, EPROTO, Fault, FaultPlan, Host, Latency, MockReactor, NetworkOptions, Parting, Segments,
+    Sim, SystemError, Trouble, Way,
 };
 
 fn at(port: u16) -> Address {
@@ -94,9 +96,75 @@ fn a_line_that_falls_silent_fills_its_sender() {
     client.send("0123456789abcdef");
     assert_eq!(read(&mut reactor, sock), Ok(b"abc".to_vec()));
     client.finish();
-    sim.settle();
+    sim.advance(Duration::from_secs(924));
     assert_eq!(read(&mut reactor, sock), Err(ErrorKind::WouldBlock));
     assert_eq!(client.unsent_bytes(), 6, "ten are under way for ever, and keep the others back");
+    assert_eq!(client.closing(), Parting::Open);
+    sim.settle();
+    assert_eq!(sim.now(), Time::new(Duration::from_millis(924_600)), "the client has given up");
+    assert_eq!((client.unsent_bytes(), client.closing()), (0, Parting::Unanswered));
+    assert_eq!(read(&mut reactor, sock), Err(ErrorKind::WouldBlock), "nobody tells the server");
+}
+
+#[test]
+fn a_partition_for_ever_ends_the_connections_that_send() {
+    let (sim, mut reactor, listener) = ground();
+    let mut other = sim.reactor("other");
+    let (writes, waits) = (other.connect(&at(80)).unwrap(), other.connect(&at(80)).unwrap());
+    let (here, quiet) = (reactor.accept(listener).unwrap().0, reactor.accept(listener).unwrap().0);
+    write(&mut reactor, here, b"before").unwrap();
+    assert_eq!(read(&mut other, writes), Ok(b"before".to_vec()));
+    assert_eq!(read(&mut other, writes), Err(ErrorKind::WouldBlock));
+    sim.partition("server", "other");
+    sim.advance(Duration::from_secs(10));
+    write(&mut other, writes, b"lost").unwrap();
+    sim.advance(Duration::from_secs(924));
+    assert_eq!(write(&mut other, writes, b" too"), Ok(4));
+    poll(&mut other);
+    sim.settle();
+    assert_eq!(sim.now(), Time::new(Duration::from_millis(934_600)), "since the first that was not acknowledged");
+    assert!(poll(&mut other).iter().any(|event| event.sock == writes && event.readable));
+    assert_eq!(read(&mut other, writes), Err(ErrorKind::TimedOut));
+    assert_eq!(read(&mut other, writes), Ok(Vec::new()), "told once, as errors are");
+    assert_eq!(write(&mut other, writes, b"x"), Err(ErrorKind::BrokenPipe));
+    // The other side has sent nothing since, and knows nothing; nor does who was quiet.
+    for sock in [here, quiet] {
+        assert_eq!(read(&mut reactor, sock), Err(ErrorKind::WouldBlock));
+    }
+    sim.heal();
+    sim.settle();
+    assert_eq!(read(&mut reactor, here), Err(ErrorKind::WouldBlock), "what was given up does not arrive");
+    assert_eq!(write(&mut reactor, here, b"anybody?"), Ok(8));
+    sim.settle();
+    assert_eq!(read(&mut reactor, here), Err(ErrorKind::ConnectionReset), "whoever sends there is told");
+    write(&mut other, waits, b"still here").unwrap();
+    assert_eq!(read(&mut reactor, quiet), Ok(b"still here".to_vec()));
+    for sock in [writes, waits] {
+        other.close(sock, handwound_reactor::Close::Graceful);
+    }
+    for sock in [here, quiet, listener] {
+        reactor.close(sock, handwound_reactor::Close::Graceful);
+    }
+    sim.settle();
+    sim.assert_clean();
+}
+
+#[test]
+fn a_partition_that_ends_in_time_costs_nobody_a_connection_and_the_clock_does_not_run_on() {
+    let (sim, mut reactor, listener) = ground();
+    let client = sim.connect(&at(80));
+    let (sock, _) = reactor.accept(listener).unwrap();
+    for round in 1..3 {
+        sim.partition(Host::Clients, "server");
+        client.send("question");
+        write(&mut reactor, sock, b"answer").unwrap();
+        sim.advance(Duration::from_secs(900));
+        sim.heal();
+        sim.settle();
+        assert_eq!(sim.now(), Time::new(Duration::from_secs(900 * round)));
+        assert_eq!(read(&mut reactor, sock), Ok(b"question".to_vec()));
+        assert_eq!(client.received_text(), "answer".repeat(round as usize));
+    }
 }
 
 #[test]
@@ -196,10 +264,18 @@ fn planned_calls_fail_and_all_others_do_not() {
     a.send("hello");
     let mut two = [0; 2];
     assert_eq!(reactor.read(sock, &mut two).unwrap().bytes, 2);
-    assert_eq!(read(&mut reactor, sock), Err(ErrorKind::Interrupted));
-    assert_eq!(read(&mut reactor, sock), Ok(b"llo".to_vec()));
-    assert_eq!(write(&mut reactor, sock, b"x"), Err(ErrorKind::Interrupted));
+    assert_eq!(read(&mut reactor, sock), Ok(b"llo".to_vec()), "made again inside, as the seam promises");
     assert_eq!(write(&mut reactor, sock, b"x"), Ok(1));
+    for call in ["read 1", "write 0"] {
+        assert!(sim.trace().contains(&format!("is interrupted, and does it again: {call}")), "{}", sim.trace());
+    }
+    sim.plan(&FaultPlan::from(Fault::call(Call::Poll, 0, EINTR)).and(Fault::call(Call::Poll, 1, ENOMEM)));
+    assert_eq!(poll(&mut reactor).len(), 3, "the listener, and both ends of what has been accepted");
+    let broken = reactor.poll(&mut Vec::new(), Some(Time::ZERO)).unwrap_err();
+    assert_eq!(broken.raw_os_error(), Some(12), "a poll that fails: the reactor is of no use any more");
+    sim.accept_fails_once(EINTR);
+    let _c = sim.connect(&at(80));
+    assert!(reactor.accept(listener).is_ok(), "interrupted, and made again");
 
     assert_eq!(reactor.connect(&at(80)).unwrap_err().raw_os_error(), Some(23));
     assert!(reactor.connect(&at(80)).is_ok());
@@ -378,4 +454,110 @@ fn allowed_trouble_is_on_in_some_runs_and_never_in_a_calm_one() {
     let drawn: Vec<Trouble> = (0..64).map(|seed| on(Choices::seed(seed))).collect();
     assert!(drawn.iter().any(|trouble| trouble.breaks && !trouble.accepts));
     assert!(drawn.iter().any(|trouble| !trouble.breaks && trouble.accepts));
+}
+
+/// Each kind of call with what it may say: what the manual pages of Linux name, and `MioReactor` lets through.
+const LEGAL: [(&str, &[SystemError]); 5] = [
+    ("accept", &[ECONNABORTED, EMFILE, ENFILE, ENOBUFS, ENOMEM, EPROTO, EPERM, ENETUNREACH]),
+    ("connect", &[EMFILE, ENFILE, ENOBUFS, ENOMEM, ENOSPC, EACCES, EADDRNOTAVAIL, ENETUNREACH]),
+    ("listen", &[EMFILE, ENFILE, ENOBUFS, ENOMEM, ENOSPC, EACCES, EADDRNOTAVAIL]),
+    ("read", &[ENOMEM]),
+    ("write", &[ENOBUFS, ENOMEM]),
+];
+
+/// Uses every call a lot; the errors of the system that came, by call.
+fn errors_with(seed: u64, trouble: Trouble) -> BTreeSet<(&'static str, i32)> {
+    let sim = Sim::new(Choices::seed(seed));
+    sim.set_network(NetworkOptions::calm());
+    sim.set_trouble(trouble);
+    let mut reactor = sim.reactor("server");
+    let mut seen = BTreeSet::new();
+    let mut note = |call, error: std::io::Error| {
+        assert_ne!(error.kind(), ErrorKind::Interrupted, "retried inside");
+        if let Some(number) = error.raw_os_error() {
+            seen.insert((call, number));
+        }
+    };
+    for port in 80..110 {
+        let listener = match reactor.listen(&at(port), &ListenOptions::default()) {
+            Ok(listener) => listener,
+            Err(error) => {
+                note("listen", error);
+                continue;
+            }
+        };
+        let there = reactor.connect(&at(port)).map_err(|error| note("connect", error)).ok();
+        let here = reactor.accept(listener).map_err(|error| note("accept", error)).ok();
+        let (Some(there), Some((here, _))) = (there, here) else { continue };
+        for _ in 0..8 {
+            let _ = reactor.write(there, &[IoSlice::new(b"x")]).map_err(|error| note("write", error));
+            let _ = reactor.read(here, &mut [0; 8]).map_err(|error| note("read", error));
+        }
+    }
+    let _ = (0..10).map(|_| poll(&mut reactor)).count();
+    assert!(trouble.signals || !sim.trace().contains("is interrupted"));
+    seen
+}
+
+#[test]
+fn troubles_errors_are_those_of_the_kernel_and_each_of_them_comes() {
+    let mut all = Trouble::all();
+    (all.connects, all.starts) = (false, false);
+    let seen: BTreeSet<_> = (0..300).flat_map(|seed| errors_with(seed, all)).collect();
+    let number = |error: SystemError| std::io::Error::from(error).raw_os_error().unwrap();
+    let legal: BTreeSet<_> =
+        LEGAL.iter().flat_map(|(call, errors)| errors.iter().map(|&error| (*call, number(error)))).collect();
+    assert_eq!(seen, legal);
+    for seed in 0..20 {
+        assert_eq!(errors_with(seed, Trouble::none()), BTreeSet::new());
+        let mut transfers = Trouble::none();
+        transfers.transfers = true;
+        assert!(errors_with(seed, transfers).iter().all(|(call, _)| ["read", "write"].contains(call)));
+    }
+}
+
+#[test]
+fn each_family_of_trouble_is_on_in_about_half_of_the_seeds_whatever_the_others_are() {
+    let families = |seed| {
+        let on = Sim::new(Choices::seed(seed)).allow_trouble(Trouble::all());
+        let Trouble { accepts, sockets, breaks, peers, starts, date, signals, transfers, connects, .. } = on;
+        [accepts, sockets, breaks, peers, starts, date, signals, transfers, connects]
+    };
+    let drawn: Vec<_> = (0..400).map(families).collect();
+    for one in 0..9 {
+        for other in 0..one {
+            for wanted in [(false, false), (false, true), (true, false), (true, true)] {
+                let count = drawn.iter().filter(|on| (on[one], on[other]) == wanted).count();
+                assert!((60..140).contains(&count), "families {one} and {other}, {wanted:?}: {count} of 400");
+            }
+        }
+    }
+    let mut some = Trouble::none();
+    (some.accepts, some.signals) = (true, true);
+    for seed in 0..100 {
+        let on = Sim::new(Choices::seed(seed)).allow_trouble(some);
+        let mut others = on;
+        (others.accepts, others.signals) = (false, false);
+        assert_eq!(others, Trouble::none(), "what is not allowed is off");
+    }
+}
+
+#[test]
+fn connects_in_trouble_are_refused_unreachable_or_unanswered_and_some_succeed() {
+    let mut seen = BTreeSet::new();
+    for seed in 0..40 {
+        let sim = Sim::new(Choices::seed(seed));
+        let mut trouble = Trouble::none();
+        trouble.connects = true;
+        sim.set_trouble(trouble);
+        let (mut server, mut other) = (sim.reactor("server"), sim.reactor("other"));
+        listen(&mut server, 80);
+        let socks: Vec<_> = (0..10).map(|_| other.connect(&at(80)).unwrap()).collect();
+        sim.settle();
+        for sock in socks {
+            seen.insert(format!("{:?}", other.connect_result(sock).map_err(|error| error.kind())));
+        }
+    }
+    let expected = ["Err(ConnectionRefused)", "Err(HostUnreachable)", "Err(TimedOut)", "Ok(true)"];
+    assert_eq!(seen, BTreeSet::from(expected.map(String::from)));
 }

@@ -9,7 +9,10 @@ use std::time::Duration;
 use handwound_reactor::{Address, Close, Event, ListenOptions, Reactor, Sock, Time};
 
 use super::Ground;
-use crate::errno::{ECONNABORTED, EMFILE, ENFILE, ENOBUFS, ENOMEM};
+use crate::errno::{
+    EACCES, EADDRNOTAVAIL, ECONNABORTED, EMFILE, ENETUNREACH, ENFILE, ENOBUFS, ENOMEM, ENOSPC, EPERM, EPROTO,
+    SystemError,
+};
 
 /// How long a check waits for what must come: far longer than any machine takes.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -47,11 +50,14 @@ pub(super) struct Bench<R> {
     events: Vec<Event>,
     polls: u32,
     shortages: u32,
+    /// The ground makes trouble: what it says is the system's fault is borne with.
+    in_trouble: bool,
 }
 
 impl<R: Reactor> Bench<R> {
-    pub(super) fn new(reactor: R) -> Bench<R> {
-        Bench { reactor, edges: BTreeMap::new(), events: Vec::new(), polls: 0, shortages: 0 }
+    pub(super) fn on<G: Ground<Reactor = R>>(ground: &mut G) -> Bench<R> {
+        let (reactor, in_trouble) = (ground.reactor(), ground.is_in_trouble());
+        Bench { reactor, edges: BTreeMap::new(), events: Vec::new(), polls: 0, shortages: 0, in_trouble }
     }
 
     /// One poll, `for_at_most` so long; how many events came.
@@ -110,7 +116,7 @@ impl<R: Reactor> Bench<R> {
     pub(super) fn try_accept(&mut self, listener: Sock) -> Result<Option<(Sock, Address)>, ErrorKind> {
         match self.reactor.accept(listener) {
             Ok(accepted) => Ok(Some(accepted)),
-            Err(error) => self.blocked(listener, Way::Read, error.kind()),
+            Err(error) => self.blocked(listener, Way::Read, &error),
         }
     }
 
@@ -126,7 +132,8 @@ impl<R: Reactor> Bench<R> {
                 into.truncate(received.bytes);
                 Ok(Some(into))
             }
-            Err(error) => self.blocked(sock, Way::Read, error.kind()),
+            Err(error) if self.bears_with(&error) => Ok(None),
+            Err(error) => self.blocked(sock, Way::Read, &error),
         }
     }
 
@@ -137,13 +144,16 @@ impl<R: Reactor> Bench<R> {
                 assert!(count <= slices.iter().map(|slice| slice.len()).sum(), "more bytes than there were");
                 Ok(Some(count))
             }
-            Err(error) => self.blocked(sock, Way::Write, error.kind()),
+            Err(error) if self.bears_with(&error) => Ok(None),
+            Err(error) => self.blocked(sock, Way::Write, &error),
         }
     }
 
-    fn blocked<V>(&mut self, sock: Sock, way: Way, kind: ErrorKind) -> Result<Option<V>, ErrorKind> {
-        if kind != ErrorKind::WouldBlock {
-            return Err(kind);
+    #[track_caller]
+    fn blocked<V>(&mut self, sock: Sock, way: Way, error: &io::Error) -> Result<Option<V>, ErrorKind> {
+        assert!(error.kind() != ErrorKind::Interrupted, "clause 3: a call that was interrupted is made again inside");
+        if error.kind() != ErrorKind::WouldBlock {
+            return Err(error.kind());
         }
         self.spend(sock, way);
         Ok(None)
@@ -158,10 +168,10 @@ impl<R: Reactor> Bench<R> {
             match self.reactor.accept(listener) {
                 Ok(accepted) => return accepted,
                 // Whoever waits goes on waiting, and the edge is not used up: try again.
-                Err(error) if is_shortage(&error) => self.bear_with(&error),
+                Err(error) if self.bears_with(&error) => {}
                 Err(error) => {
-                    let blocked: Result<Option<()>, _> = self.blocked(listener, Way::Read, error.kind());
-                    blocked.expect("accept has nothing to fail for");
+                    let blocked: Result<Option<()>, _> = self.blocked(listener, Way::Read, &error);
+                    blocked.unwrap_or_else(|_| panic!("accept has nothing to fail for: {error}"));
                 }
             }
         }
@@ -255,7 +265,7 @@ impl<R: Reactor> Bench<R> {
     pub(super) fn try_listen(&mut self, at: &Address) -> io::Result<Sock> {
         loop {
             match self.reactor.listen(at, &ListenOptions::default()) {
-                Err(error) if is_shortage(&error) => self.bear_with(&error),
+                Err(error) if self.bears_with(&error) => {}
                 listening => return listening,
             }
         }
@@ -264,17 +274,19 @@ impl<R: Reactor> Bench<R> {
     pub(super) fn start_to_connect(&mut self, to: &Address) -> Result<Sock, ErrorKind> {
         loop {
             match self.reactor.connect(to) {
-                Err(error) if is_shortage(&error) => self.bear_with(&error),
+                Err(error) if self.bears_with(&error) => {}
                 started => return started.map_err(|error| error.kind()),
             }
         }
     }
 
-    /// A shortage of the system is nobody's fault, but it passes.
+    /// Whether this is a trouble of the system, where the ground says that there is such: nobody's fault, and it passes.
     #[track_caller]
-    fn bear_with(&mut self, error: &io::Error) {
-        self.shortages += 1;
+    fn bears_with(&mut self, error: &io::Error) -> bool {
+        let bears = self.in_trouble && is_trouble(error);
+        self.shortages += u32::from(bears);
         assert!(self.shortages < POLLS_MAX, "the system is short of something for ever: {error}");
+        bears
     }
 
     #[track_caller]
@@ -299,10 +311,12 @@ impl<R: Reactor> Bench<R> {
     }
 }
 
-/// Whether accept, connect and listen may give this although they are used well.
-fn is_shortage(error: &io::Error) -> bool {
-    let is = |system: crate::SystemError| error.raw_os_error() == io::Error::from(system).raw_os_error();
-    [EMFILE, ENFILE, ENOBUFS, ENOMEM, ECONNABORTED].into_iter().any(is)
+/// Whether a call may give this although it is used well, by what the kernel says of it.
+fn is_trouble(error: &io::Error) -> bool {
+    let is = |system: SystemError| error.raw_os_error() == io::Error::from(system).raw_os_error();
+    let short = [EMFILE, ENFILE, ENOBUFS, ENOMEM, ENOSPC, EADDRNOTAVAIL];
+    let others = [ECONNABORTED, EPROTO, EPERM, EACCES, ENETUNREACH];
+    short.into_iter().chain(others).any(is)
 }
 
 /// Bytes of which each piece is different, so that none can be lost, doubled or moved unseen.

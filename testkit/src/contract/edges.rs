@@ -9,7 +9,7 @@ use super::bench::{Bench, Way, pattern};
 
 /// Clause 1: what arrives after `WouldBlock` or `drained` makes a new edge, in both directions, again and again.
 pub fn each_arrival_makes_an_edge<G: Ground>(ground: &mut G) {
-    let mut bench = Bench::new(ground.reactor());
+    let mut bench = Bench::on(ground);
     let (client, server) = bench.pair(ground);
     for round in 0..20 {
         let (from, to) = if round % 2 == 0 { (client, server) } else { (server, client) };
@@ -31,7 +31,7 @@ fn read_nothing<R: Reactor>(bench: &mut Bench<R>, sock: Sock) {
 /// Clause 1: an edge that nobody acts upon is not reported again and again, as a level would be. A few times are
 /// allowed: spurious events are.
 pub fn an_edge_is_not_reported_for_ever<G: Ground>(ground: &mut G) {
-    let mut bench = Bench::new(ground.reactor());
+    let mut bench = Bench::on(ground);
     let (client, server) = bench.pair(ground);
     bench.send(client, b"unread");
     bench.wait(server, Way::Read);
@@ -47,7 +47,7 @@ pub fn an_edge_is_not_reported_for_ever<G: Ground>(ground: &mut G) {
 /// Clause 1: one edge covers all that is there, however it is read; a read that is neither `WouldBlock` nor
 /// `drained` may be followed by another at once.
 pub fn what_is_left_can_be_read_without_another_edge<G: Ground>(ground: &mut G) {
-    let mut bench = Bench::new(ground.reactor());
+    let mut bench = Bench::on(ground);
     let (client, server) = bench.pair(ground);
     let sent = pattern(0, 1000);
     bench.send(client, &sent);
@@ -68,7 +68,7 @@ pub fn what_is_left_can_be_read_without_another_edge<G: Ground>(ground: &mut G) 
 /// Clause 1: whoever tries without an edge (as after a spurious event) is told `WouldBlock`, and gets the edge
 /// that comes later all the same.
 pub fn a_call_that_comes_too_early_would_block<G: Ground>(ground: &mut G) {
-    let mut bench = Bench::new(ground.reactor());
+    let mut bench = Bench::on(ground);
     let (listener, at) = bench.listen(ground);
     assert_eq!(bench.try_accept(listener), Ok(None));
     let client = bench.connect(&at).expect("somebody listens");
@@ -85,7 +85,7 @@ pub fn a_call_that_comes_too_early_would_block<G: Ground>(ground: &mut G) {
 /// Clause 1: after `drained` the next read gives `WouldBlock` if nothing was sent since, and an edge comes for
 /// what is sent later, the end of the stream too.
 pub fn drained_means_that_the_next_read_would_block<G: Ground>(ground: &mut G) {
-    let mut bench = Bench::new(ground.reactor());
+    let mut bench = Bench::on(ground);
     let (client, server) = bench.pair(ground);
     for round in 0..10 {
         let sent = pattern(round, 10);
@@ -110,7 +110,7 @@ pub fn drained_means_that_the_next_read_would_block<G: Ground>(ground: &mut G) {
 
 /// Clause 1: bytes, and an end, that were there before the connection was accepted are not missed.
 pub fn bytes_that_came_before_the_accept_make_an_edge<G: Ground>(ground: &mut G) {
-    let mut bench = Bench::new(ground.reactor());
+    let mut bench = Bench::on(ground);
     let (listener, at) = bench.listen(ground);
     let client = bench.connect(&at).expect("somebody listens");
     bench.send(client, b"early");
@@ -124,7 +124,7 @@ pub fn bytes_that_came_before_the_accept_make_an_edge<G: Ground>(ground: &mut G)
 
 /// Clause 1: a listener makes an edge when somebody comes after its `WouldBlock`; several may share one.
 pub fn each_batch_of_connections_makes_an_edge<G: Ground>(ground: &mut G) {
-    let mut bench = Bench::new(ground.reactor());
+    let mut bench = Bench::on(ground);
     let (listener, at) = bench.listen(ground);
     for batch in 1..4 {
         let clients: Vec<_> = (0..batch).map(|_| bench.connect(&at).expect("somebody listens")).collect();
@@ -141,7 +141,7 @@ pub fn each_batch_of_connections_makes_an_edge<G: Ground>(ground: &mut G) {
 /// Clause 1: a connection that nobody reads takes a limited number of bytes, then `WouldBlock`; once they have
 /// been read a writable edge comes, and everything has arrived.
 pub fn a_full_connection_would_block_and_becomes_writable_once_it_is_read<G: Ground>(ground: &mut G) {
-    let mut bench = Bench::new(ground.reactor());
+    let mut bench = Bench::on(ground);
     let (client, server) = bench.pair(ground);
     for (from, to) in [(client, server), (server, client)] {
         let sent = bench.fill(from);

@@ -27,6 +27,65 @@
 //! contract::run_all(|| Mio);
 //! ```
 //!
+//! A reactor of your own is checked in the same way. Here one that counts what is read; what it gets wrong would be
+//! named by the check that fails:
+//!
+//! ```
+//! use handwound_reactor::{
+//!     Address, Close, Event, ListenOptions, MioReactor, OsThreads, Reactor, Received, Sock, Time, Waker,
+//! };
+//! use handwound_testkit::contract::{self, Ground};
+//! use std::io::{self, IoSlice};
+//! use std::time::SystemTime;
+//!
+//! struct Counting {
+//!     below: MioReactor,
+//!     read_bytes: u64,
+//! }
+//!
+//! impl Reactor for Counting {
+//!     fn read(&mut self, sock: Sock, into: &mut [u8]) -> io::Result<Received> {
+//!         let received = self.below.read(sock, into)?;
+//!         self.read_bytes += received.bytes as u64;
+//!         Ok(received)
+//!     }
+//! #   fn now(&self) -> Time { self.below.now() }
+//! #   fn wall_clock(&self) -> SystemTime { self.below.wall_clock() }
+//! #   fn listen(&mut self, at: &Address, options: &ListenOptions) -> io::Result<Sock> { self.below.listen(at, options) }
+//! #   fn accept(&mut self, listener: Sock) -> io::Result<(Sock, Address)> { self.below.accept(listener) }
+//! #   fn connect(&mut self, to: &Address) -> io::Result<Sock> { self.below.connect(to) }
+//! #   fn connect_result(&mut self, sock: Sock) -> io::Result<bool> { self.below.connect_result(sock) }
+//! #   fn local_address(&self, sock: Sock) -> io::Result<Address> { self.below.local_address(sock) }
+//! #   fn write(&mut self, sock: Sock, from: &[IoSlice<'_>]) -> io::Result<usize> { self.below.write(sock, from) }
+//! #   fn shutdown_write(&mut self, sock: Sock) -> io::Result<()> { self.below.shutdown_write(sock) }
+//! #   fn close(&mut self, sock: Sock, how: Close) { self.below.close(sock, how) }
+//! #   fn poll(&mut self, events: &mut Vec<Event>, until: Option<Time>) -> io::Result<()> {
+//! #       self.below.poll(events, until)
+//! #   }
+//! #   fn waker(&self) -> Waker { self.below.waker() }
+//!     // … and all other calls as they are below.
+//! }
+//!
+//! struct Workshop;
+//!
+//! impl Ground for Workshop {
+//!     type Reactor = Counting;
+//!     type Threads = OsThreads;
+//!
+//!     fn reactor(&mut self) -> Counting {
+//!         Counting { below: MioReactor::new().expect("the system has descriptors left"), read_bytes: 0 }
+//!     }
+//!
+//!     fn threads(&mut self, beside: &Counting) -> OsThreads {
+//!         OsThreads::beside(&beside.below)
+//!     }
+//! }
+//!
+//! contract::run_all(|| Workshop);
+//! ```
+//!
+//! The checks are strict: a ground that is not [in trouble](Ground::is_in_trouble) has no excuse for an error.
+//!
 //! In a test file, [`contract_tests!`](crate::contract_tests) makes one `#[test]` of each check, so that a
 //! failure is reported by its name.
 
@@ -72,6 +131,13 @@ pub trait Ground {
     /// by default, where that cannot be done; the check then has nothing to look at.
     fn fail_an_accept(&mut self) -> Option<ErrorKind> {
         None
+    }
+
+    /// Whether calls fail here now and then for want of something (`EMFILE`, `ENFILE`, `ENOBUFS`, `ENOMEM`, `ENOSPC`, …), or
+    /// for somebody else's sake (`ECONNABORTED`, …): a simulation that makes trouble, a machine at its limits. The checks
+    /// then try again. No, unless told otherwise: an error that no check has asked for breaks the contract.
+    fn is_in_trouble(&self) -> bool {
+        false
     }
 
     /// What to know about this ground when a check has failed on it: a seed, for example.

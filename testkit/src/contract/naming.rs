@@ -10,7 +10,7 @@ use super::bench::{Bench, Way};
 
 /// Clause 4: every call with a closed `Sock` gives `NotConnected`.
 pub fn a_closed_sock_names_nothing<G: Ground>(ground: &mut G) {
-    let mut bench = Bench::new(ground.reactor());
+    let mut bench = Bench::on(ground);
     let (client, server) = bench.pair(ground);
     let (listener, _) = bench.listen(ground);
     bench.reactor.close(client, Close::Graceful);
@@ -35,7 +35,7 @@ fn expect_nothing(reactor: &mut impl Reactor, sock: Sock) {
 /// Clause 4: sockets that are opened after a close have other names, whatever place they take; the old name does
 /// them no harm.
 pub fn a_closed_sock_never_names_its_successor<G: Ground>(ground: &mut G) {
-    let mut bench = Bench::new(ground.reactor());
+    let mut bench = Bench::on(ground);
     let mut old = Vec::new();
     for _ in 0..10 {
         let (client, server) = bench.pair(ground);
@@ -54,7 +54,7 @@ pub fn a_closed_sock_never_names_its_successor<G: Ground>(ground: &mut G) {
 
 /// Clause 4: a `Sock` can be closed again, in either way, to no effect; the peer sees the first close only.
 pub fn closing_twice_is_harmless<G: Ground>(ground: &mut G) {
-    let mut bench = Bench::new(ground.reactor());
+    let mut bench = Bench::on(ground);
     let (client, server) = bench.pair(ground);
     bench.send(client, b"bye");
     bench.reactor.close(client, Close::Graceful);
@@ -65,7 +65,7 @@ pub fn closing_twice_is_harmless<G: Ground>(ground: &mut G) {
 
 /// Clause 5: an accept with nobody there is `WouldBlock`, as often as it is tried; whoever comes then is let in.
 pub fn accept_would_block_when_nobody_waits<G: Ground>(ground: &mut G) {
-    let mut bench = Bench::new(ground.reactor());
+    let mut bench = Bench::on(ground);
     let (listener, at) = bench.listen(ground);
     for _ in 0..3 {
         assert_eq!(bench.try_accept(listener), Ok(None));
@@ -77,7 +77,7 @@ pub fn accept_would_block_when_nobody_waits<G: Ground>(ground: &mut G) {
 
 /// Clause 5: both ends agree on who is connected to whom.
 pub fn accept_tells_who_has_come<G: Ground>(ground: &mut G) {
-    let mut bench = Bench::new(ground.reactor());
+    let mut bench = Bench::on(ground);
     let (listener, at) = bench.listen(ground);
     let client = bench.connect(&at).expect("somebody listens");
     let (server, from) = bench.accept(listener);
@@ -87,7 +87,7 @@ pub fn accept_tells_who_has_come<G: Ground>(ground: &mut G) {
 
 /// Clause 5: connections are established before they are accepted, and none is lost until they are.
 pub fn connections_wait_to_be_accepted<G: Ground>(ground: &mut G) {
-    let mut bench = Bench::new(ground.reactor());
+    let mut bench = Bench::on(ground);
     let (listener, at) = bench.listen(ground);
     let clients: Vec<_> = (0..8_u8).map(|_| bench.connect(&at).expect("somebody listens")).collect();
     for (&client, number) in clients.iter().zip(0..) {
@@ -105,7 +105,7 @@ pub fn connections_wait_to_be_accepted<G: Ground>(ground: &mut G) {
 /// Clause 5: after an error of the system (out of descriptors, a connection aborted) the listener goes on. Needs
 /// [`Ground::fail_an_accept`].
 pub fn a_failed_accept_leaves_the_listener_usable<G: Ground>(ground: &mut G) {
-    let mut bench = Bench::new(ground.reactor());
+    let mut bench = Bench::on(ground);
     let (listener, at) = bench.listen(ground);
     let Some(expected) = ground.fail_an_accept() else { return };
     bench.connect(&at).expect("somebody listens");
@@ -126,7 +126,7 @@ pub fn a_failed_accept_leaves_the_listener_usable<G: Ground>(ground: &mut G) {
 
 /// Clause 5, and the words on `listen`: one address, one listener; when that is closed, another.
 pub fn an_address_in_use_is_refused_until_it_is_free<G: Ground>(ground: &mut G) {
-    let mut bench = Bench::new(ground.reactor());
+    let mut bench = Bench::on(ground);
     let (listener, at) = bench.listen(ground);
     let second = bench.try_listen(&at);
     assert_eq!(second.err().map(|error| error.kind()), Some(ErrorKind::AddrInUse));
@@ -138,7 +138,7 @@ pub fn an_address_in_use_is_refused_until_it_is_free<G: Ground>(ground: &mut G) 
 
 /// Clause 5, and the words on `listen`: port 0 becomes a real port, another one each time.
 pub fn each_listener_gets_a_port_of_its_own<G: Ground>(ground: &mut G) {
-    let mut bench = Bench::new(ground.reactor());
+    let mut bench = Bench::on(ground);
     let (_, one) = bench.listen(ground);
     let (_, other) = bench.listen(ground);
     assert_ne!(one, other);

@@ -11,7 +11,7 @@ use super::bench::Bench;
 
 /// Clause 2: a wake that nobody waits for yet is kept for the next poll.
 pub fn a_wake_before_a_poll_ends_it<G: Ground>(ground: &mut G) {
-    let mut bench = Bench::new(ground.reactor());
+    let mut bench = Bench::on(ground);
     let waker = bench.reactor.waker();
     for _ in 0..3 {
         waker.wake();
@@ -24,7 +24,7 @@ pub fn a_wake_before_a_poll_ends_it<G: Ground>(ground: &mut G) {
 /// Clause 2: another thread ends a poll that has no deadline.
 pub fn a_wake_during_a_poll_ends_it<G: Ground>(ground: &mut G) {
     const ROUNDS: u32 = 50;
-    let mut bench = Bench::new(ground.reactor());
+    let mut bench = Bench::on(ground);
     let threads = ground.threads(&bench.reactor);
     let (waker, gate) = (bench.reactor.waker(), threads.gate("begin"));
     let begin = gate.clone();
@@ -43,7 +43,7 @@ pub fn a_wake_during_a_poll_ends_it<G: Ground>(ground: &mut G) {
 
 /// Clause 2: many wakes are not as many ended polls.
 pub fn wakes_coalesce<G: Ground>(ground: &mut G) {
-    let mut bench = Bench::new(ground.reactor());
+    let mut bench = Bench::on(ground);
     let waker = bench.reactor.waker();
     (0..1000).for_each(|_| waker.wake());
     let end = bench.reactor.now() + Duration::from_millis(20);
@@ -59,7 +59,7 @@ pub fn wakes_coalesce<G: Ground>(ground: &mut G) {
 /// threads and a poll that may be entered or left at that very moment, each wake counts.
 pub fn no_wake_of_two_threads_is_lost<G: Ground>(ground: &mut G) {
     const ROUNDS: u64 = 100;
-    let mut bench = Bench::new(ground.reactor());
+    let mut bench = Bench::on(ground);
     let threads = ground.threads(&bench.reactor);
     let said = threads.shared("said");
     let sides: Vec<_> = ["one", "other"]
@@ -109,7 +109,7 @@ pub fn a_waker_outlives_its_reactor<G: Ground>(ground: &mut G) {
 /// Clause 3: a poll with nothing to tell returns when its time has come. Not early at all: what is due then must
 /// be due when it returns, or a loop would spin.
 pub fn poll_returns_at_its_time_and_not_before<G: Ground>(ground: &mut G) {
-    let mut bench = Bench::new(ground.reactor());
+    let mut bench = Bench::on(ground);
     for micros in [0, 1, 300, 999, 1000, 1001, 7500] {
         let until = bench.reactor.now() + Duration::from_micros(micros);
         assert_eq!(bench.poll_until(Some(until)), 0, "events of nothing");
@@ -119,7 +119,7 @@ pub fn poll_returns_at_its_time_and_not_before<G: Ground>(ground: &mut G) {
 
 /// Clause 3: a deadline in the past is none to wait for.
 pub fn a_poll_until_long_ago_returns_at_once<G: Ground>(ground: &mut G) {
-    let mut bench = Bench::new(ground.reactor());
+    let mut bench = Bench::on(ground);
     bench.poll(Duration::from_millis(3));
     for _ in 0..3 {
         assert_eq!(bench.poll_until(Some(Time::ZERO)), 0, "events of nothing");
@@ -128,7 +128,7 @@ pub fn a_poll_until_long_ago_returns_at_once<G: Ground>(ground: &mut G) {
 
 /// Clause 3: no deadline is too far; it does not turn into one in the past.
 pub fn a_poll_until_the_end_of_time_can_be_woken<G: Ground>(ground: &mut G) {
-    let mut bench = Bench::new(ground.reactor());
+    let mut bench = Bench::on(ground);
     let threads = ground.threads(&bench.reactor);
     let never = Time::new(Duration::MAX);
     for until in [never, Time::new(Duration::MAX / 2), Time::new(Duration::from_secs(u64::from(u32::MAX)))] {
@@ -146,7 +146,7 @@ pub fn a_poll_until_the_end_of_time_can_be_woken<G: Ground>(ground: &mut G) {
 
 /// Clause 8: each look at the clock is at least as late as the one before, between and across polls.
 pub fn now_never_goes_back<G: Ground>(ground: &mut G) {
-    let mut bench = Bench::new(ground.reactor());
+    let mut bench = Bench::on(ground);
     let mut last = bench.reactor.now();
     for round in 0..1000 {
         if round % 100 == 0 {
