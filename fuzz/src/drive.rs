@@ -66,7 +66,7 @@ fn poll(connection: &mut Connection, log: &mut Log) {
             Some(Event::Head(head)) => {
                 assert!(log.begun.is_none() && log.refused.is_none(), "a head where none is due: {head:?}");
                 check_views(&head);
-                log.begun = Some(Asked { continues: is_waited_for(&head), ..Asked::from(&head) });
+                log.begun = Some(Asked { continues: is_waited_for(&head), ..Asked::from(&*head) });
                 connection.recycle(head);
             }
             Some(Event::Body(bytes)) => {

@@ -29,7 +29,7 @@ fn accepted(request: &[u8]) -> Option<RequestHead> {
     let mut connection = Connection::new(Arc::new(config(0)), Time::ZERO);
     connection.receive(request, Time::ZERO);
     match connection.poll_event(drive::wall) {
-        Some(Event::Head(head)) => Some(head),
+        Some(Event::Head(head)) => Some(*head),
         _ => None,
     }
 }

@@ -1,14 +1,14 @@
 //! What a simulation costs, per second of processor time: `cargo bench -p handwound-testkit --bench simulation`.
 //!
 //! One figure a line, a name and a number, the median of several rounds. With arguments, only the figures whose
-//! names contain one of them.
+//! names contain one of them. With `--once`, a single small round of each, to look at under a profiler.
 #![allow(clippy::unwrap_used)]
 
 mod planted;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use handwound_reactor::ThreadPool;
 use handwound_testkit::{Choices, NetworkOptions, Sim, explore, seeds};
@@ -28,9 +28,9 @@ fn main() {
     let only: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     let asked = |name: &str| only.is_empty() || only.iter().any(|part| name.contains(part.as_str()));
     let figures: [Figure; 9] = [
-        ("http_roundtrips_per_cpu_s", || per_cpu_second(|| round_trips(&short(), 8, 25_000))),
-        ("http_roundtrips_cooperative_per_cpu_s", || per_cpu_second(|| round_trips(&calm(), 1, 200_000))),
-        ("http_roundtrips_rough_per_cpu_s", || per_cpu_second(|| round_trips(&rough(), 8, 12_000))),
+        ("http_roundtrips_per_cpu_s", || per_cpu_second(|| round_trips(&short(), 8, of(25_000)))),
+        ("http_roundtrips_cooperative_per_cpu_s", || per_cpu_second(|| round_trips(&calm(), 1, of(200_000)))),
+        ("http_roundtrips_rough_per_cpu_s", || per_cpu_second(|| round_trips(&rough(), 8, of(12_000)))),
         ("handoff_schedules_per_cpu_s", || per_cpu_second(hand_offs)),
         ("idle_hour_us", || 1e6 / per_cpu_second(idle_hours)),
         ("steps_per_cpu_s", || per_cpu_second(steps)),
@@ -51,8 +51,22 @@ fn cpu_time() -> Duration {
     Duration::new(spent.tv_sec as u64, spent.tv_nsec as u32)
 }
 
+/// How many of `whole` in a round: fewer under a profiler.
+fn of(whole: u64) -> u64 {
+    if once() { whole / 25 } else { whole }
+}
+
+fn once() -> bool {
+    std::env::args().any(|argument| argument == "--once")
+}
+
 /// How often a second something happens that `round` has happen so many times.
 fn per_cpu_second(mut round: impl FnMut() -> u64) -> f64 {
+    if once() {
+        // Not by processor time: profilers that emulate the processor may lack that clock.
+        let before = Instant::now();
+        return round() as f64 / before.elapsed().as_secs_f64();
+    }
     round();
     let mut rates: Vec<f64> = (0..ROUNDS)
         .map(|_| {
@@ -79,12 +93,12 @@ fn calm() -> Manner {
 fn short() -> Manner {
     let mut network = NetworkOptions::calm();
     (network.short_reads, network.short_writes) = (true, true);
-    Manner(Choices::seed, network)
+    Manner(|seed| Choices::seed(seed).unrecorded(), network)
 }
 
 /// The same, and readiness cannot be relied on, and bytes are under way for up to 200 ms.
 fn rough() -> Manner {
-    Manner(Choices::seed, NetworkOptions::rough())
+    Manner(|seed| Choices::seed(seed).unrecorded(), NetworkOptions::rough())
 }
 
 fn hello(call: &Call) -> Result<&'static str, Failure> {
@@ -140,7 +154,7 @@ fn ask(sim: &Sim, server: &Server, count: u64) -> u64 {
 
 /// Three jobs through a pool of two workers, in a world of their own each time.
 fn hand_offs() -> u64 {
-    let report = explore(seeds(50_000), |sim| {
+    let report = explore(seeds(of(50_000)), |sim| {
         let pool = ThreadPool::new(sim.threads(), 2..=2);
         pool.start().unwrap();
         let done = Arc::new(AtomicU32::new(0));

@@ -6,26 +6,53 @@ use crate::choices::{FAMILIES, FIRST_FAMILIES, Family};
 #[derive(Debug)]
 pub(crate) struct Random {
     streams: [u64; FAMILIES],
-    /// How often of 256 the plain schedule is taken without drawing further: it differs per seed, as no one bias
-    /// finds all kinds of races.
-    stay: u8,
+    /// For how many moves the plain schedule holds between two draws, at the most. It differs per seed, as no one
+    /// bias finds all kinds of races.
+    stay_max: u32,
+    /// For how many it still does.
+    stay: u32,
 }
+
+/// From "who goes next is drawn at every move" to bursts of some 16.
+const STAYS_MAX: [u32; 4] = [0, 2, 8, 32];
 
 impl Random {
     pub(crate) fn new(seed: u64) -> Random {
         let mut root = seed;
         let mut streams = [0; FAMILIES];
         streams[..FIRST_FAMILIES].fill_with(|| split_mix(&mut root));
-        let stay = [0, 0, 128, 230][(split_mix(&mut root) % 4) as usize];
+        let stay_max = STAYS_MAX[(split_mix(&mut root) % 4) as usize];
         streams[FIRST_FAMILIES..].fill_with(|| split_mix(&mut root));
-        Random { streams, stay }
+        Random { streams, stay_max, stay: 0 }
     }
 
     pub(crate) fn draw(&mut self, family: Family, options: u32) -> u32 {
         let number = split_mix(&mut self.streams[family as usize]);
-        if family == Family::Schedule && ((number & 0xff) as u8) < self.stay {
+        (((number >> 32) * u64::from(options)) >> 32) as u32
+    }
+
+    /// How many moves from now are plain, without a look at what else there is.
+    pub(crate) fn stays(&self) -> u32 {
+        self.stay
+    }
+
+    /// So many of them have been made.
+    pub(crate) fn stayed(&mut self, moves: u32) {
+        self.stay -= moves.min(self.stay);
+    }
+
+    /// One of `options` to go next.
+    #[inline]
+    pub(crate) fn schedule(&mut self, options: u32) -> u32 {
+        if self.stay > 0 {
+            self.stay -= 1;
             return 0;
         }
+        if options <= 1 {
+            return 0;
+        }
+        let number = split_mix(&mut self.streams[Family::Schedule as usize]);
+        self.stay = (((number & 0xffff_ffff) * u64::from(self.stay_max + 1)) >> 32) as u32;
         (((number >> 32) * u64::from(options)) >> 32) as u32
     }
 }

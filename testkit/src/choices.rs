@@ -174,8 +174,9 @@ impl Choices {
         Choices { source, record, keeper: None, moves: 0, moves_max: u64::MAX, switches: 0, void: None }
     }
 
-    /// Does not write decisions down: for runs that can be had again.
-    pub(crate) fn unrecorded(mut self) -> Choices {
+    /// Does not write decisions down, which is faster: for runs that can be had again, by their seed for example.
+    /// [`recorded`](Choices::recorded) has nothing to tell then.
+    pub fn unrecorded(mut self) -> Choices {
         self.record = None;
         self
     }
@@ -226,17 +227,31 @@ impl Choices {
         option
     }
 
-    /// Whether a thread that can go on does so, without a look at the others: the plain schedule, of which nothing
-    /// is kept. Counts as a move if so.
-    #[inline]
-    pub(crate) fn goes_on(&mut self) -> bool {
-        let plain = matches!(self.source, Source::Calm) && self.keeper.is_none() && self.moves < self.moves_max;
-        self.moves += u64::from(plain);
-        plain
+    /// For how many moves whoever goes on stays, if it can, without a look at the others: the answer of
+    /// [`schedule`](Choices::schedule) is known. 0 where something is kept about each move.
+    pub(crate) fn stays(&self) -> u32 {
+        if self.keeper.is_some() {
+            return 0;
+        }
+        let left = u32::try_from(self.moves_max.saturating_sub(self.moves)).unwrap_or(u32::MAX);
+        match &self.source {
+            Source::Calm => left,
+            Source::Random(random) if self.record.is_none() => left.min(random.stays()),
+            _ => 0,
+        }
     }
 
-    /// Takes one of `actors` to go next; `footprint` are the objects touched since the last time.
-    pub(crate) fn schedule(&mut self, actors: &[u32], turn: Turn, footprint: &mut u128) -> usize {
+    /// So many of these moves have been made.
+    pub(crate) fn stayed(&mut self, moves: u32) {
+        self.moves += u64::from(moves);
+        if let Source::Random(random) = &mut self.source {
+            random.stayed(moves);
+        }
+    }
+
+    /// Takes one of `actors` to go next; `touched` tells, to a search, the objects touched since the
+    /// last time.
+    pub(crate) fn schedule(&mut self, actors: &[u32], turn: Turn, touched: impl FnOnce() -> u128) -> usize {
         self.moves += 1;
         if self.moves > self.moves_max {
             self.refuse(format!("stopped after {} moves", self.moves_max));
@@ -249,11 +264,11 @@ impl Choices {
         });
         self.switches += u64::from(options > 1);
         let option = match &mut self.source {
-            Source::Search(search) => search.schedule(actors, turn, std::mem::take(footprint)),
+            Source::Search(search) => search.schedule(actors, turn, touched()),
             Source::Pct { order, .. } => order.schedule(actors),
+            Source::Random(random) => random.schedule(options) as usize,
             _ if options == 1 => return 0,
             Source::Calm => return 0,
-            Source::Random(random) => random.draw(Family::Schedule, options) as usize,
             Source::Edits { order: Some(order), .. } => order.schedule(options) as usize,
             Source::Bytes(lanes) => lanes.draw(Family::Schedule, options) as usize,
             Source::Replay { .. } => {

@@ -31,7 +31,11 @@ pub enum Parting {
 }
 
 /// What a client does with what it receives.
-struct Script(Box<Answers>);
+struct Script {
+    answers: Box<Answers>,
+    /// What it wants to send; here for its memory.
+    send: Vec<u8>,
+}
 
 type Answers = dyn FnMut(&[u8], &mut Vec<u8>) -> usize + Send;
 
@@ -192,7 +196,7 @@ impl Client {
     /// Later, when `script` takes more than there is, or calls into the world.
     pub fn script(&self, script: impl FnMut(&[u8], &mut Vec<u8>) -> usize + Send + 'static) {
         self.enter(|w| {
-            w.net.clients[self.index as usize].script = Some(Script(Box::new(script)));
+            w.net.clients[self.index as usize].script = Some(Script { answers: Box::new(script), send: Vec::new() });
             w.client_script(self.index);
         });
     }
@@ -410,14 +414,13 @@ impl World {
     /// Lets a client's script answer, as long as it takes something.
     fn client_script(&mut self, client: u32) {
         let Some(mut script) = self.net.clients[client as usize].script.take() else { return };
-        let mut send = Vec::new();
         loop {
             let state = &mut self.net.clients[client as usize];
-            let taken = script.0(&state.received, &mut send);
+            let taken = (script.answers)(&state.received, &mut script.send);
             state.received.drain(..taken);
-            if !send.is_empty() {
-                self.client_send(client, &send);
-                send.clear();
+            if !script.send.is_empty() {
+                self.client_send(client, &script.send);
+                script.send.clear();
             }
             if taken == 0 || self.net.clients[client as usize].received.is_empty() {
                 break;

@@ -19,7 +19,7 @@ use crate::shared::Shared;
 use crate::strand::{Backend, Strand, suspend};
 use crate::trace::{NEVER, TEST};
 use crate::waits;
-use crate::world::{Goal, Op, Pick};
+use crate::world::{Goal, Op, Pick, World};
 
 thread_local! {
     /// The task that runs on this OS thread, and its world.
@@ -40,7 +40,8 @@ const STOPS_MAX: u32 = 10_000;
 
 pub(crate) struct Driver {
     pub(crate) world: Arc<Shared>,
-    strands: RefCell<Vec<Option<Strand>>>,
+    /// In boxes: they are taken out for each turn, and put back.
+    strands: RefCell<Vec<Option<Box<Strand>>>>,
     driving: Cell<bool>,
 }
 
@@ -53,9 +54,26 @@ fn current(world: &Shared) -> Option<u32> {
     CURRENT.get().filter(|(of, _)| *of == key(world)).map(|(_, task)| task)
 }
 
-/// Comes before every visible operation: returns when it may be done.
-pub(crate) fn before(world: &Shared, op: Op) {
-    match current(world) {
+/// A visible operation: waits until it may be done, and does it.
+#[inline(always)]
+pub(crate) fn act<R>(world: &Shared, op: Op, deed: impl FnOnce(&mut World) -> R) -> R {
+    let task = current(world);
+    let mut deed = Some(deed);
+    if task.is_some() {
+        // The most frequent case first: nobody else goes in between.
+        let done = world.with(|w| w.goes_straight_on(op).then(|| deed.take().map(|deed| deed(w))));
+        if let Some(Some(result)) = done {
+            return result;
+        }
+    }
+    before(world, task, op);
+    let deed = deed.expect("not done above, or it would have returned");
+    world.with(deed)
+}
+
+/// Comes before a visible operation: returns when it may be done.
+fn before(world: &Shared, task: Option<u32>, op: Op) {
+    match task {
         Some(task) => switch(world, task, op),
         None => wait_outside(world, op),
     }
@@ -154,7 +172,7 @@ impl Driver {
     /// Starts a task whose body may hold what cannot leave this OS thread.
     pub(crate) fn spawn_local(&self, name: &str, body: Box<dyn FnOnce()>) {
         let task = self.world.with(|w| w.spawn(name, None));
-        self.put(task, Strand::Fiber(Fiber::new(body)));
+        self.put(task, Box::new(Strand::Fiber(Fiber::new(body))));
     }
 
     /// Runs tasks until `goal`; the clock goes no further than `clock_max`.
@@ -194,19 +212,21 @@ impl Driver {
         self.world.with(|w| w.task_name(task).to_owned())
     }
 
-    fn put(&self, task: u32, strand: Strand) {
+    fn put(&self, task: u32, strand: Box<Strand>) {
         let mut strands = self.strands.borrow_mut();
         let index = task as usize;
-        if strands.len() <= index {
-            strands.resize_with(index + 1, || None);
+        if let Some(place) = strands.get_mut(index) {
+            *place = Some(strand);
+            return;
         }
-        strands[index] = Some(strand);
+        strands.resize_with(index, || None);
+        strands.push(Some(strand));
     }
 
     /// Lets a task go on to its next switch; the payload, if it ends by a panic.
     fn resume(&self, task: u32) -> Option<Box<dyn Any + Send>> {
         let kept = self.strands.borrow_mut().get_mut(task as usize).and_then(Option::take);
-        let mut strand = kept.unwrap_or_else(|| self.begin(task));
+        let mut strand = kept.unwrap_or_else(|| Box::new(self.begin(task)));
         let outer = CURRENT.replace(Some((key(&self.world), task)));
         let ended = strand.resume();
         CURRENT.set(outer);
@@ -252,7 +272,7 @@ impl Driver {
     /// Ends all tasks: unwinds those that have begun, drops the bodies of those that have not. What will not end
     /// (it waits in a destructor, or catches every unwinding) is left behind with its stack.
     pub(crate) fn stop(&self) {
-        self.world.with(|w| w.stopping = true);
+        self.world.with(World::begin_stopping);
         self.driving.set(true);
         loop {
             let live = self.world.with(|w| w.live().to_vec());

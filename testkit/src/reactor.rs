@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use handwound_reactor::{Address, Close, Event, ListenOptions, Reactor, Received, Sock, Time, Wake, Waker};
 
-use crate::driver::before;
+use crate::driver::act;
 use crate::faults::Call;
 use crate::shared::Shared;
 use crate::trouble::Drift;
@@ -47,10 +47,16 @@ impl MockReactor {
 
     /// A socket call: a point where others may go first, if the simulation is told so.
     fn socket<R>(&self, call: impl FnOnce(&mut World, u32) -> R) -> R {
-        if self.world.with(|w| w.socket_switches && !w.stopping) {
-            before(&self.world, Op::Socket);
+        let mut call = Some(call);
+        let done = self.world.with(|w| {
+            let switches = w.socket_switches && !w.stopping;
+            (!switches).then(|| call.take().map(|call| call(w, self.index)))
+        });
+        if let Some(Some(result)) = done {
+            return result;
         }
-        self.world.with(|w| call(w, self.index))
+        let call = call.expect("not made above, or it would have returned");
+        act(&self.world, Op::Socket, |w| call(w, self.index))
     }
 }
 
@@ -105,8 +111,7 @@ impl Reactor for MockReactor {
     fn poll(&mut self, events: &mut Vec<Event>, until: Option<Time>) -> io::Result<()> {
         events.clear();
         let until = until.map(|until| self.drift.world(until));
-        before(&self.world, Op::Poll { reactor: self.index, until });
-        self.world.with(|w| match w.call_fails(Call::Poll) {
+        act(&self.world, Op::Poll { reactor: self.index, until }, |w| match w.call_fails(Call::Poll) {
             Some(error) => Err(error),
             None => {
                 w.poll(self.index, events);
@@ -133,7 +138,6 @@ struct SimWaker {
 
 impl Wake for SimWaker {
     fn wake(&self) {
-        before(&self.world, Op::Wake(self.reactor));
-        self.world.with(|w| w.wake(self.reactor));
+        act(&self.world, Op::Wake(self.reactor), |w| w.wake(self.reactor));
     }
 }

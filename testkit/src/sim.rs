@@ -144,7 +144,7 @@ impl Sim {
     pub fn advance(&self, duration: Duration) {
         let target = self.now() + duration;
         self.driver.drive(Goal::Quiet, Some(target));
-        self.with(|w| w.now = w.now.max(target));
+        self.with(|w| w.set_time(w.now.max(target)));
     }
 
     /// The test's own decision, one of `options` (0 when there is one or none): part of what is searched,

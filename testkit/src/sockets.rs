@@ -44,6 +44,8 @@ pub(crate) struct ReactorState {
     free: Vec<u32>,
     ready: VecDeque<u32>,
     woken: bool,
+    /// Who polled it last.
+    pub(crate) poller: Option<u32>,
 }
 
 impl ReactorState {
@@ -57,7 +59,7 @@ impl World {
     pub(crate) fn new_reactor(&mut self, name: &str) -> u32 {
         let (name, object) = (self.trace.name(name), self.new_object());
         let (slots, free, ready) = (Vec::new(), Vec::new(), VecDeque::new());
-        self.net.reactors.push(ReactorState { name, object, slots, free, ready, woken: false });
+        self.net.reactors.push(ReactorState { name, object, slots, free, ready, woken: false, poller: None });
         self.net.reactors.len() as u32 - 1
     }
 
@@ -317,6 +319,7 @@ impl World {
         let state = &mut self.net.reactors[reactor as usize];
         state.woken = true;
         let name = state.name;
+        self.news(reactor);
         self.note_name(What::Wake, name, 0);
     }
 
@@ -371,6 +374,7 @@ impl World {
         slot.writable |= writable;
         if !std::mem::replace(&mut slot.queued, true) {
             self.net.reactors[reactor as usize].ready.push_back(index);
+            self.news(reactor);
         }
     }
 

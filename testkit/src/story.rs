@@ -106,7 +106,7 @@ pub(crate) struct Story {
 
 impl Story {
     pub(crate) fn of(world: &World) -> Story {
-        let events: Vec<Event> = world.trace.events().copied().collect();
+        let events: Vec<Event> = world.trace.events().collect();
         let cast = Cast::of(world, &events);
         let mut teller = Teller { world, cast, story: Story::default(), loose: Loose::default() };
         for event in &events {

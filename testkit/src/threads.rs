@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use handwound_reactor::{Gate, Parking, SharedId, Threads, Time, Unparked};
 
-use crate::driver::before;
+use crate::driver::act;
 use crate::faults::Call;
 use crate::shared::Shared;
 use crate::trace::What;
@@ -34,8 +34,7 @@ impl SimThreads {
 
 impl Threads for SimThreads {
     fn spawn(&self, name: &str, body: Box<dyn FnOnce() + Send>) -> io::Result<()> {
-        before(&self.world, Op::Spawn);
-        let refused = self.world.with(|w| {
+        let refused = act(&self.world, Op::Spawn, |w| {
             if w.stopping {
                 // Its body is dropped, outside of the lock.
                 return Some(body);
@@ -71,8 +70,7 @@ impl Threads for SimThreads {
     }
 
     fn visit(&self, shared: SharedId) {
-        before(&self.world, Op::Visit(shared));
-        self.world.with(|w| w.visit(shared));
+        act(&self.world, Op::Visit(shared), |w| w.visit(shared));
     }
 }
 
@@ -85,8 +83,7 @@ struct SimGate {
 impl Parking for SimGate {
     fn park(&self, until: Option<Time>) -> Unparked {
         let until = until.map(|until| self.drift.world(until));
-        before(&self.world, Op::Park { gate: self.index, until });
-        self.world.with(|w| {
+        act(&self.world, Op::Park { gate: self.index, until }, |w| {
             let by_token = w.take_token(self.index);
             // Without a token and without a deadline: the end of a simulation lets waiters go.
             let in_time = until.is_none_or(|until| w.now < until);
@@ -95,8 +92,7 @@ impl Parking for SimGate {
     }
 
     fn unpark(&self) {
-        before(&self.world, Op::Unpark(self.index));
-        self.world.with(|w| w.unpark(self.index));
+        act(&self.world, Op::Unpark(self.index), |w| w.unpark(self.index));
     }
 }
 

@@ -74,7 +74,51 @@ pub(crate) enum What {
     DateJump,
 }
 
-/// One event, as it is kept: rendered only when someone asks.
+/// By number.
+const ALL: [What; 40] = [
+    What::Spawn,
+    What::SpawnFail,
+    What::End,
+    What::Panic,
+    What::Visit,
+    What::Unpark,
+    What::TakeToken,
+    What::TimeOut,
+    What::Wake,
+    What::Poll,
+    What::Listen,
+    What::Unlisten,
+    What::Connect,
+    What::Refuse,
+    What::Establish,
+    What::Accept,
+    What::AcceptFail,
+    What::Read,
+    What::ReadEnd,
+    What::ReadNothing,
+    What::Write,
+    What::WriteNothing,
+    What::Arrive,
+    What::ArriveEnd,
+    What::ArriveReset,
+    What::Shutdown,
+    What::Close,
+    What::Reset,
+    What::ClientSend,
+    What::ClientRead,
+    What::ClientEnd,
+    What::ClientClose,
+    What::ClientReset,
+    What::CallFail,
+    What::Break,
+    What::GiveUp,
+    What::Hold,
+    What::Partition,
+    What::Heal,
+    What::DateJump,
+];
+
+/// One event: rendered only when someone asks.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Event {
     pub(crate) at: Time,
@@ -84,10 +128,36 @@ pub(crate) struct Event {
     pub(crate) value: u64,
 }
 
+/// An event as it is kept: many are written, few are read.
+#[derive(Clone, Copy, Debug)]
+struct Packed {
+    nanos: u64,
+    value: u64,
+    object: u32,
+    /// The actor's lower 24 bits and what.
+    who_what: u32,
+}
+
+impl Packed {
+    fn event(self) -> Event {
+        let actor = self.who_what >> 8;
+        // `TEST` and `NETWORK` are the two largest numbers, here as there.
+        let actor = if actor >= ACTORS_MAX { actor | !ACTORS_MASK } else { actor };
+        let what = ALL[(self.who_what & 0xff) as usize];
+        let at = Time::new(Duration::from_nanos(self.nanos));
+        Event { at, actor, what, object: self.object, value: self.value }
+    }
+}
+
+const ACTORS_MASK: u32 = 0x00ff_ffff;
+const ACTORS_MAX: u32 = TEST & ACTORS_MASK;
+
 #[derive(Debug, Default)]
 pub(crate) struct Trace {
     hash: u64,
-    ring: Vec<Event>,
+    /// The time of the last event, in nanoseconds: most have the time of the one before.
+    nanos: u64,
+    ring: Vec<Packed>,
     /// Where the oldest event is once the ring is full.
     oldest: usize,
     count: u64,
@@ -155,24 +225,37 @@ impl Trace {
         &self.names[name.0 as usize]
     }
 
+    #[inline]
     pub(crate) fn note(&mut self, at: Time, actor: u32, what: What, object: u32, value: u64) {
         let since = at.since_start();
-        let time = since.as_secs().wrapping_mul(1_000_000_000).wrapping_add(u64::from(since.subsec_nanos()));
-        self.fold(time);
+        let nanos = since.as_secs().wrapping_mul(1_000_000_000).wrapping_add(u64::from(since.subsec_nanos()));
+        if nanos != self.nanos {
+            self.nanos = nanos;
+            self.fold(!nanos);
+        }
         self.fold(u64::from(actor) << 32 | (what as u64) << 24 ^ u64::from(object));
         self.fold(value);
         self.count += 1;
-        if let Some(prints) = &mut self.prints {
-            prints.events.push(self.hash ^ prints.running);
+        if self.prints.is_some() || matches!(what, What::Unpark | What::Wake | What::Spawn) {
+            self.note_more(Event { at, actor, what, object, value });
         }
-        self.origins.seen(at, actor, what, object, value);
-        let event = Event { at, actor, what, object, value };
+        let event = Packed { nanos, value, object, who_what: actor << 8 | what as u32 };
         if self.ring.len() < EVENTS_MAX {
             self.ring.push(event);
         } else {
             self.ring[self.oldest] = event;
             self.oldest = (self.oldest + 1) % EVENTS_MAX;
         }
+    }
+
+    /// What few events need, or few runs. Apart, so that the others do not pay for it.
+    #[cold]
+    #[inline(never)]
+    fn note_more(&mut self, Event { at, actor, what, object, value }: Event) {
+        if let Some(prints) = &mut self.prints {
+            prints.events.push(self.hash ^ prints.running);
+        }
+        self.origins.seen(at, actor, what, object, value);
     }
 
     pub(crate) fn note_name(&mut self, at: Time, actor: u32, what: What, object: Name, value: u64) {
@@ -190,9 +273,9 @@ impl Trace {
     }
 
     /// The events that are kept, oldest first.
-    pub(crate) fn events(&self) -> impl DoubleEndedIterator<Item = &Event> {
+    pub(crate) fn events(&self) -> impl DoubleEndedIterator<Item = Event> {
         let (newer, older) = self.ring.split_at(self.oldest);
-        older.iter().chain(newer)
+        older.iter().chain(newer).map(|event| event.event())
     }
 
     /// How many events are no longer kept.
@@ -222,7 +305,7 @@ impl Trace {
                 (_, task) => task_name(task),
             };
             let _ = write!(text, "{} {actor:<10} ", event.at);
-            self.describe(&mut text, *event);
+            self.describe(&mut text, event);
             text.push('\n');
         }
         text

@@ -234,7 +234,7 @@ pub(crate) fn livelock(world: &World) -> String {
     for (name, moves) in world.busiest() {
         let _ = writeln!(text, "  {moves:>9}  {name}");
     }
-    let tail: Vec<Event> = world.trace.events().rev().take(4 * ROUND_MAX).copied().collect();
+    let tail: Vec<Event> = world.trace.events().rev().take(4 * ROUND_MAX).collect();
     match round(&tail) {
         Some(length) => {
             let all = if length == 1 { "one goes".to_owned() } else { format!("{length} go") };

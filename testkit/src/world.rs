@@ -40,6 +40,8 @@ pub(crate) struct Task {
     moves: u64,
     /// How often it has been told to unwind.
     pub(crate) stopped: u32,
+    /// It can do what it has announced, and stands in the list of those.
+    is_ready: bool,
 }
 
 pub(crate) struct GateState {
@@ -83,6 +85,9 @@ pub(crate) struct World {
     pub(crate) trace: Trace,
     pub(crate) tasks: Vec<Task>,
     live: Vec<u32>,
+    /// Those that can do what they have announced, oldest first. Kept, not looked for: most moves change one of them
+    /// at most.
+    ready: Vec<u32>,
     pub(crate) gates: Vec<GateState>,
     free_gates: Vec<u32>,
     pub(crate) shared: Vec<SharedThing>,
@@ -103,7 +108,7 @@ pub(crate) struct World {
     pub(crate) steps_max: u64,
     /// Waits that were let go because they could not end.
     pub(crate) spurious: u32,
-    footprint: u128,
+    footprint: [u64; 2],
     objects: u32,
     goal: Goal,
     clock_max: Option<Time>,
@@ -111,9 +116,17 @@ pub(crate) struct World {
     drive_moves: u64,
     /// Moves the running task has made in a row.
     burst: u32,
+    /// How many moves the running task may still make without asking, and how many it had when it went on.
+    credit: u32,
+    given: u32,
     actors: Vec<u32>,
     /// There was no choice: nothing that others do matters to who is in `actors`.
     local: bool,
+}
+
+fn taken(footprint: &mut [u64; 2]) -> u128 {
+    let [low, high] = std::mem::take(footprint);
+    u128::from(high) << 64 | u128::from(low)
 }
 
 /// After so many moves in a row, the plain schedule lets others go: a task that waits by looking again and again
@@ -139,6 +152,7 @@ impl World {
             trace: Trace::default(),
             tasks: Vec::new(),
             live: Vec::new(),
+            ready: Vec::new(),
             gates: Vec::new(),
             free_gates: Vec::new(),
             shared: Vec::new(),
@@ -153,13 +167,15 @@ impl World {
             picked: None,
             steps_max: STEPS_MAX,
             spurious: 0,
-            footprint: 0,
+            footprint: [0; 2],
             objects: 0,
             goal: Goal::Quiet,
             clock_max: None,
             moves: 0,
             drive_moves: 0,
             burst: 0,
+            credit: 0,
+            given: 0,
             actors: Vec::new(),
             local: false,
         }
@@ -183,6 +199,7 @@ impl World {
         // A task that has ended has no body any more, and the others have been ended.
         self.tasks = emptied(&mut old.tasks);
         self.live = emptied(&mut old.live);
+        self.ready = emptied(&mut old.ready);
         self.gates = emptied(&mut old.gates);
         self.free_gates = emptied(&mut old.free_gates);
         self.shared = emptied(&mut old.shared);
@@ -194,6 +211,7 @@ impl World {
 
     /// Begins to drive towards `goal`; the clock goes to `clock_max` at the most (`None`: stands still).
     pub(crate) fn aim(&mut self, goal: Goal, clock_max: Option<Time>) {
+        self.settle_credit();
         self.goal = goal;
         self.clock_max = clock_max;
         self.drive_moves = 0;
@@ -206,15 +224,13 @@ impl World {
 
     /// Who goes next. Deliveries and the clock are moved here on the way.
     pub(crate) fn pick(&mut self) -> Pick {
+        self.settle_credit();
         loop {
             match self.goal {
                 Goal::One if self.drive_moves > 0 => return Pick::Stop,
                 Goal::Enabled(op) if self.enabled(op) => return Pick::Stop,
                 _ if self.drive_moves >= self.steps_max => return Pick::Spent,
                 _ => {}
-            }
-            if let Some(task) = self.same_again() {
-                return Pick::Task(task);
             }
             self.gather();
             if self.actors.is_empty() {
@@ -225,7 +241,8 @@ impl World {
             }
             let actors = std::mem::take(&mut self.actors);
             let turn = Turn { running: self.actor, now: self.now, local: self.local };
-            let chosen = actors[self.choices.schedule(&actors, turn, &mut self.footprint)];
+            let footprint = &mut self.footprint;
+            let chosen = actors[self.choices.schedule(&actors, turn, || taken(footprint))];
             self.actors = actors;
             self.drive_moves += 1;
             self.moves += 1;
@@ -237,30 +254,95 @@ impl World {
             self.burst = if chosen == self.actor { self.burst + 1 } else { 0 };
             self.actor = chosen;
             self.go_on(chosen);
+            self.give_credit();
             return Pick::Task(chosen);
         }
     }
 
-    /// The task that is running, where the plain schedule lets it go on: what `gather` and the choice would come to.
-    fn same_again(&mut self) -> Option<u32> {
-        let actor = self.actor;
-        let op = self.tasks.get(actor as usize)?.op?;
-        let elsewhere = matches!(self.goal, Goal::Task(only) if only != actor);
-        if self.burst >= BURST_MAX || elsewhere || !self.enabled(op) || !self.choices.goes_on() {
-            return None;
+    /// Whether the task that is running goes straight on with `op`: what announcing it, gathering who can go and the
+    /// choice would come to, where that is known beforehand. Counts as a move if so. Most moves are made here.
+    #[inline(always)]
+    pub(crate) fn goes_straight_on(&mut self, op: Op) -> bool {
+        let crowded = matches!(op, Op::Park { gate, .. } if self.gates[gate as usize].parked.is_some());
+        if self.credit == 0 || crowded || !self.enabled(op) {
+            return false;
         }
-        self.drive_moves += 1;
-        self.moves += 1;
-        self.burst += 1;
-        self.go_on(actor);
-        Some(actor)
+        self.credit -= 1;
+        true
     }
 
-    fn go_on(&mut self, task: u32) {
-        let task = &mut self.tasks[task as usize];
+    /// The task that goes on now need not ask again as long as the answer is known.
+    fn give_credit(&mut self) {
+        let watched = matches!(self.goal, Goal::One | Goal::Enabled(_)) || self.stopping;
+        let burst = BURST_MAX.saturating_sub(self.burst);
+        let steps = u32::try_from(self.steps_max.saturating_sub(self.drive_moves)).unwrap_or(u32::MAX);
+        self.given = if watched { 0 } else { burst.min(steps).min(self.choices.stays()) };
+        self.credit = self.given;
+    }
+
+    /// Counts the moves that were made without asking.
+    fn settle_credit(&mut self) {
+        let used = self.given - self.credit;
+        (self.given, self.credit) = (0, 0);
+        self.drive_moves += u64::from(used);
+        self.moves += u64::from(used);
+        self.burst += used;
+        self.choices.stayed(used);
+    }
+
+    /// From here on tasks are only unwound.
+    pub(crate) fn begin_stopping(&mut self) {
+        self.settle_credit();
+        self.stopping = true;
+    }
+
+    fn go_on(&mut self, index: u32) {
+        let task = &mut self.tasks[index as usize];
         task.last_move = self.moves;
         task.moves += 1;
         task.op = None;
+        self.leave_ready(index);
+    }
+
+    fn leave_ready(&mut self, task: u32) {
+        if std::mem::take(&mut self.tasks[task as usize].is_ready)
+            && let Ok(place) = self.ready.binary_search(&task)
+        {
+            self.ready.remove(place);
+        }
+    }
+
+    /// A task can do now what it has announced.
+    fn make_ready(&mut self, task: u32) {
+        let state = &mut self.tasks[task as usize];
+        if state.op.is_some()
+            && !std::mem::replace(&mut state.is_ready, true)
+            && let Err(place) = self.ready.binary_search(&task)
+        {
+            self.ready.insert(place, task);
+        }
+    }
+
+    /// The reactor has news for whoever polls it.
+    pub(crate) fn news(&mut self, reactor: u32) {
+        if let Some(task) = self.net.reactors[reactor as usize].poller {
+            let polls = matches!(self.tasks[task as usize].op, Some(Op::Poll { reactor: of, .. }) if of == reactor);
+            if polls {
+                self.make_ready(task);
+            }
+        }
+    }
+
+    /// The time is another: waits may have ended.
+    pub(crate) fn set_time(&mut self, now: Time) {
+        self.now = now;
+        for index in 0..self.live.len() {
+            let task = self.live[index];
+            let state = &self.tasks[task as usize];
+            if !state.is_ready && state.op.is_some_and(|op| self.enabled(op)) {
+                self.make_ready(task);
+            }
+        }
     }
 
     /// A task says what it will do when it goes on.
@@ -279,13 +361,24 @@ impl World {
                 ));
             }
         }
-        self.tasks[task as usize].op = Some(op);
+        self.settle_credit();
+        let state = &mut self.tasks[task as usize];
+        // Since it went on it has been alone: all moves were its own.
+        state.moves += self.moves - state.last_move;
+        state.last_move = self.moves;
+        state.op = Some(op);
+        if let Op::Poll { reactor, .. } = op {
+            self.net.reactors[reactor as usize].poller = Some(task);
+        }
+        if self.enabled(op) {
+            self.make_ready(task);
+        }
         Ok(())
     }
 
     /// Changes whenever something has moved.
     pub(crate) fn progress(&self) -> (u64, Time) {
-        (self.moves, self.now)
+        (self.moves + u64::from(self.given - self.credit), self.now)
     }
 
     /// Fills `actors` with who can go, the plain choice first.
@@ -296,28 +389,31 @@ impl World {
         let prunes = self.choices.prunes();
         let mut plain = 0;
         let mut waits_since = u64::MAX;
-        for &task in &self.live {
-            let Some(op) = self.tasks[task as usize].op else { continue };
-            if matches!(self.goal, Goal::Task(only) if only != task) || !self.enabled(op) {
+        let only = match self.goal {
+            Goal::Task(only) => Some(only),
+            _ => None,
+        };
+        debug_assert!(self.ready_is_right(), "who can go on is known at every move");
+        for &task in &self.ready {
+            let state = &self.tasks[task as usize];
+            if only.is_some_and(|only| only != task) {
                 continue;
             }
-            if prunes && self.is_local(op) {
+            if prunes && state.op.is_some_and(|op| self.is_local(op)) {
                 // Nothing that others do can matter to it, nor it to them: no choice, now is as good as later.
                 actors.clear();
                 actors.push(task);
                 (self.actors, self.local) = (actors, true);
                 return;
             }
-            let since = match self.tasks[task as usize].last_move {
-                _ if task == self.actor && self.burst < BURST_MAX => 0,
-                last => last + 1,
-            };
+            let goes_on = task == self.actor && self.burst < BURST_MAX;
+            let since = if goes_on { 0 } else { state.last_move + 1 };
             if since < waits_since {
                 (waits_since, plain) = (since, actors.len());
             }
             actors.push(task);
         }
-        if self.net.next_due().is_some_and(|due| due <= self.now) && !matches!(self.goal, Goal::Task(_)) {
+        if only.is_none() && self.net.next_due().is_some_and(|due| due <= self.now) {
             actors.push(NETWORK);
         }
         if !actors.is_empty() {
@@ -326,6 +422,14 @@ impl World {
         self.actors = actors;
     }
 
+    fn ready_is_right(&self) -> bool {
+        self.live.iter().all(|&task| {
+            let state = &self.tasks[task as usize];
+            state.op.is_some_and(|op| self.enabled(op)) == state.is_ready
+        })
+    }
+
+    #[inline(always)]
     pub(crate) fn enabled(&self, op: Op) -> bool {
         let due = |until: Option<Time>| until.is_some_and(|until| until <= self.now);
         match op {
@@ -346,7 +450,7 @@ impl World {
         if self.clock_max.is_none_or(|max| next > max) {
             return false;
         }
-        self.now = self.now.max(next);
+        self.set_time(self.now.max(next));
         // As if the test had wound it: what happens next must not depend on where the clock has paused.
         self.actor = TEST;
         if self.goal == Goal::One {
@@ -371,7 +475,7 @@ impl World {
 
     /// For the search: what has been touched since the last decision.
     pub(crate) fn take_footprint(&mut self) -> u128 {
-        std::mem::take(&mut self.footprint)
+        taken(&mut self.footprint)
     }
 
     // Objects.
@@ -391,8 +495,9 @@ impl World {
 
     /// Notes that the present move has to do with `object`. Numbers past 128 share bits: the search then takes
     /// independent moves for dependent ones, never the other way round.
+    #[inline]
     pub(crate) fn touch(&mut self, object: u32) {
-        self.footprint |= 1 << (object % 128);
+        self.footprint[(object >> 6 & 1) as usize] |= 1 << (object & 63);
     }
 
     pub(crate) fn note(&mut self, what: What, object: u32, value: u64) {
@@ -411,13 +516,17 @@ impl World {
         let name = self.trace.name(name);
         self.note_name(What::Spawn, name, u64::from(index));
         let (op, last_move) = (Some(Op::Start), self.moves);
-        self.tasks.push(Task { name, op, done: false, body, last_move, moves: 0, stopped: 0 });
+        let is_ready = false;
+        self.tasks.push(Task { name, op, done: false, body, last_move, moves: 0, stopped: 0, is_ready });
         self.live.push(index);
+        self.make_ready(index);
         index
     }
 
     pub(crate) fn end(&mut self, task: u32, panicked: bool) {
+        self.settle_credit();
         self.note(if panicked { What::Panic } else { What::End }, 0, 0);
+        self.leave_ready(task);
         let state = &mut self.tasks[task as usize];
         state.done = true;
         state.op = None;
@@ -467,7 +576,10 @@ impl World {
     pub(crate) fn unpark(&mut self, gate: u32) {
         let state = &mut self.gates[gate as usize];
         state.token = true;
-        let (name, object) = (state.name, state.object);
+        let (name, object, parked) = (state.name, state.object, state.parked);
+        if let Some(task) = parked {
+            self.make_ready(task);
+        }
         self.touch(object);
         self.note_name(What::Unpark, name, u64::from(gate));
     }

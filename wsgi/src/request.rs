@@ -10,7 +10,7 @@ use crate::http1::{RequestHead, Version, percent_decode};
 /// One request, its body aside. All texts are bytes as they came; PEP 3333 hands them to Python as latin-1.
 #[derive(Clone, Debug)]
 pub struct Request {
-    pub(crate) head: RequestHead,
+    pub(crate) head: Box<RequestHead>,
     pub(crate) script_name: Vec<u8>,
     pub(crate) path_info: Vec<u8>,
     pub(crate) peer: Address,
@@ -18,13 +18,8 @@ pub struct Request {
 }
 
 impl Request {
-    pub(crate) fn new(head: RequestHead, peer: Address, local: Address) -> Request {
+    pub(crate) fn new(head: Box<RequestHead>, peer: Address, local: Address) -> Request {
         Request { head, script_name: Vec::new(), path_info: Vec::new(), peer, local }
-    }
-
-    /// Stands where a request was taken out.
-    pub(crate) fn empty() -> Request {
-        Request::new(RequestHead::default(), Address::Unix(None), Address::Unix(None))
     }
 
     /// Splits the path for a resource that is reached by the first `prepath` of its segments and takes the rest

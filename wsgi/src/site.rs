@@ -13,7 +13,7 @@ use handwound_reactor::{
     Watched,
 };
 
-use crate::application::{Application, Failure};
+use crate::application::Failure;
 use crate::body::RequestBody;
 use crate::exchange::{Exchange, Link, Marks, Outcome, Taken};
 use crate::http1::{self, BodyFit, Closing, Connection, Event, Finish, RequestHead};
@@ -88,7 +88,7 @@ enum Stage {
     /// Between requests.
     Idle,
     /// A request's head is there, its body is coming.
-    Receiving { head: RequestHead, body: RequestBody },
+    Receiving { head: Box<RequestHead>, body: RequestBody },
     /// A worker has it, or soon will.
     Running(Arc<Exchange>, #[expect(dead_code, reason = "held for its drop")] Expectation),
 }
@@ -215,60 +215,49 @@ impl HttpProtocol {
     /// A request is complete: finds who answers it.
     fn dispatch(&mut self, transport: &mut Transport) {
         let Stage::Receiving { head, body } = std::mem::replace(&mut self.stage, Stage::Idle) else { return };
-        let (mut exchange, mut request) = self.make_request(head, transport);
-        let site = self.site.clone();
-        match traverse(&site.root, &mut request) {
+        let now = transport.now();
+        // What the last request left behind is used again, where nobody else holds it any more.
+        let mut spare = self.spare.take();
+        if let Some(reused) = spare.as_mut().and_then(Arc::get_mut) {
+            let last = std::mem::replace(&mut reused.reuse().head, head);
+            self.connection().recycle(last);
+            match traverse(&self.site.root, &mut reused.request) {
+                Rendered::Now(response) => {
+                    self.spare = spare;
+                    self.respond(transport, &response);
+                }
+                Rendered::Pooled { pool, application } => {
+                    (reused.body, reused.application, reused.submitted_at) = (body, application, now);
+                    self.submit(&pool, spare.expect("reused is in it"), transport);
+                }
+            }
+            return;
+        }
+        let mut request = Request::new(head, transport.peer().clone(), transport.local().clone());
+        match traverse(&self.site.root, &mut request) {
             Rendered::Now(response) => {
                 self.connection().recycle(request.head);
                 self.respond(transport, &response);
             }
             Rendered::Pooled { pool, application } => {
-                let exchange = self.fill(&mut exchange, request, body, application, transport);
-                self.submit(&pool, exchange, transport);
+                let link = self.link(transport);
+                let exchange = Exchange::new(request, body, application, now, link);
+                self.submit(&pool, Arc::new(exchange), transport);
             }
         }
     }
 
-    /// The request, with what the last one left for it.
-    fn make_request(&mut self, head: RequestHead, transport: &Transport) -> (Option<Arc<Exchange>>, Request) {
-        let mut spare = self.spare.take();
-        if let Some(exchange) = spare.as_mut().and_then(Arc::get_mut) {
-            let last = exchange.reuse();
-            let mut request = std::mem::replace(last, Request::empty());
-            let last_head = std::mem::replace(&mut request.head, head);
-            self.connection().recycle(last_head);
-            return (spare, request);
-        }
-        (None, Request::new(head, transport.peer().clone(), transport.local().clone()))
-    }
-
-    fn fill(
-        &mut self,
-        spare: &mut Option<Arc<Exchange>>,
-        request: Request,
-        body: RequestBody,
-        application: Arc<dyn Application>,
-        transport: &Transport,
-    ) -> Arc<Exchange> {
-        let now = transport.now();
-        if let Some(mut exchange) = spare.take() {
-            let reused = Arc::get_mut(&mut exchange).expect("nobody else holds it: asked in make_request");
-            reused.request = request;
-            reused.body = body;
-            reused.application = application;
-            reused.submitted_at = now;
-            return exchange;
-        }
+    /// What joins an exchange to this connection.
+    fn link(&self, transport: &Transport) -> Link {
         let high_bytes = self.site.config.response_bytes_max.max(1);
         let threads = transport.event_loop().threads();
-        let link = Link {
+        Link {
             notifier: transport.notifier(),
             gate: threads.gate("response writer"),
             threads,
             watched: self.watched.clone(),
             marks: Marks { high_bytes },
-        };
-        Arc::new(Exchange::new(request, body, application, now, link))
+        }
     }
 
     fn submit(&mut self, pool: &ThreadPool, exchange: Arc<Exchange>, transport: &mut Transport) {

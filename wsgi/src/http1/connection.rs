@@ -31,7 +31,7 @@ pub struct Connection {
     pub(super) peer_ended: bool,
     scan: HeadScan,
     line: RequestLine,
-    spare: RequestHead,
+    spare: Option<Box<RequestHead>>,
     /// A refusal that was found outside `poll_event`, which will report it.
     pending: Option<Rejection>,
     timing: Timing,
@@ -45,7 +45,7 @@ pub struct Connection {
 #[derive(Debug)]
 pub enum Event<'a> {
     /// A request begins. Its framing is valid and within the limits.
-    Head(RequestHead),
+    Head(Box<RequestHead>),
     /// More of its body, decoded. Never empty.
     Body(&'a [u8]),
     /// Its body is complete. No other request is reported before this one has been answered.
@@ -125,7 +125,7 @@ impl Connection {
             peer_ended: false,
             scan: HeadScan::default(),
             line: RequestLine::default(),
-            spare: RequestHead::default(),
+            spare: None,
             pending: None,
             timing: Timing::new(now),
             #[cfg(test)]
@@ -246,9 +246,9 @@ impl Connection {
     }
 
     /// Gives a head's memory back for the next request.
-    pub fn recycle(&mut self, head: RequestHead) {
-        if head.bytes.capacity() >= self.spare.bytes.capacity() {
-            self.spare = head;
+    pub fn recycle(&mut self, head: Box<RequestHead>) {
+        if self.spare.as_ref().is_none_or(|spare| head.bytes.capacity() >= spare.bytes.capacity()) {
+            self.spare = Some(head);
         }
     }
 
@@ -258,7 +258,7 @@ impl Connection {
         self.used = 0;
         self.input.shrink_to_fit();
         self.output.shrink_to_fit();
-        self.spare = RequestHead::default();
+        self.spare = None;
     }
 
     /// The server is stopping: an idle connection closes now, any other after the response to the request that has
@@ -325,7 +325,7 @@ impl Connection {
     }
 
     fn begin_request(&mut self, bytes: usize, fields_start: usize, header_count: usize) -> Result<Found, Rejection> {
-        let mut head = std::mem::take(&mut self.spare);
+        let mut head = self.spare.take().unwrap_or_default();
         head.clear();
         head.bytes.extend_from_slice(&self.input[self.used..self.used + bytes]);
         #[cfg(test)]
@@ -420,18 +420,20 @@ impl Connection {
 impl Connection {
     /// Where the allocations are, and how large.
     pub(super) fn memory(&self) -> [(usize, usize); 4] {
+        let none = RequestHead::default();
+        let spare = self.spare.as_deref().unwrap_or(&none);
         [
             (self.input.as_ptr().addr(), self.input.capacity()),
             (self.output.as_ptr().addr(), self.output.capacity()),
-            (self.spare.bytes.as_ptr().addr(), self.spare.bytes.capacity()),
-            (self.spare.fields.as_ptr().addr(), self.spare.fields.capacity()),
+            (spare.bytes.as_ptr().addr(), spare.bytes.capacity()),
+            (spare.fields.as_ptr().addr(), spare.fields.capacity()),
         ]
     }
 }
 
 /// An event before its bytes are borrowed.
 enum Found {
-    Head(RequestHead),
+    Head(Box<RequestHead>),
     Body { start: usize, end: usize },
     End,
 }

@@ -21,7 +21,7 @@ fn scanned(input: &[u8], step: usize) -> u64 {
     connection.bytes_scanned
 }
 
-fn answer_all(connection: &mut Connection, response: &ResponseHead, head: &mut Option<RequestHead>) {
+fn answer_all(connection: &mut Connection, response: &ResponseHead, head: &mut Option<Box<RequestHead>>) {
     while let Some(event) = connection.poll_event(|| SystemTime::UNIX_EPOCH) {
         match event {
             Event::Head(found) => *head = Some(found),

@@ -50,7 +50,7 @@ pub struct Owner {
     pub seen: Vec<Saw>,
     pub log: String,
     app: App,
-    request: Option<(RequestHead, Vec<u8>)>,
+    request: Option<(Box<RequestHead>, Vec<u8>)>,
 }
 
 impl Owner {
