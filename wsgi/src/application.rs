@@ -129,6 +129,12 @@ impl Failure {
     pub fn new(text: impl Into<String>) -> Failure {
         Failure::Application(text.into())
     }
+
+    pub(crate) fn of_panic(payload: &(dyn Any + Send)) -> Failure {
+        let text =
+            payload.downcast_ref::<&str>().copied().or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+        Failure::Application(format!("the application panicked: {}", text.unwrap_or("(no text)")))
+    }
 }
 
 /// As errors go through `?`. That a client has left is recognised; all else is the application's fault.

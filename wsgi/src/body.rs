@@ -1,16 +1,42 @@
 //! A request's body: in memory, then in a temporary file past a limit. It is complete before an application sees it.
 
 use std::fs::File;
-use std::io::{self, Seek, SeekFrom, Write};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 
 /// What an idle connection may keep of its last body, in bytes.
 pub(crate) const LIGHT_BYTES: usize = 64 << 10;
 
-/// A complete request body. Reading needs no lock: whoever reads keeps its own position.
+/// A file is written in pieces of at least so many bytes: a body of tiny chunks must not cost a system call each.
+const WRITE_BYTES: usize = 64 << 10;
+
+/// A request body: pushed piece by piece, finished, then read. Reading needs no lock: whoever reads keeps its own
+/// position.
 #[derive(Debug)]
 pub(crate) enum RequestBody {
     Memory(Vec<u8>),
-    File { file: File, bytes: u64 },
+    File(Spool),
+}
+
+/// A body in an unnamed temporary file.
+#[derive(Debug)]
+pub(crate) struct Spool {
+    file: File,
+    /// All there are, written or not.
+    bytes: u64,
+    /// The last of them, until they are enough to be written.
+    unwritten: Vec<u8>,
+    #[cfg(test)]
+    writes: u64,
+}
+
+/// Where a body may be kept.
+#[derive(Clone, Debug)]
+pub(crate) struct Room {
+    /// Longer ones go to a file.
+    pub(crate) memory_bytes_max: usize,
+    /// Where the file is made; `None` is the system's folder for such.
+    pub(crate) folder: Option<PathBuf>,
 }
 
 impl Default for RequestBody {
@@ -23,7 +49,7 @@ impl RequestBody {
     pub(crate) fn len(&self) -> u64 {
         match self {
             RequestBody::Memory(bytes) => bytes.len() as u64,
-            RequestBody::File { bytes, .. } => *bytes,
+            RequestBody::File(spool) => spool.bytes,
         }
     }
 
@@ -32,7 +58,7 @@ impl RequestBody {
         matches!(self, RequestBody::Memory(bytes) if bytes.capacity() <= LIGHT_BYTES)
     }
 
-    /// Reads from `offset` on; zero bytes are the end.
+    /// Reads from `offset` on; zero bytes are the end. Of a finished body only.
     pub(crate) fn read_at(&self, offset: u64, into: &mut [u8]) -> io::Result<usize> {
         match self {
             RequestBody::Memory(bytes) => {
@@ -41,34 +67,88 @@ impl RequestBody {
                 into[..taken].copy_from_slice(&rest[..taken]);
                 Ok(taken)
             }
-            RequestBody::File { file, .. } => read_file_at(file, into, offset),
+            RequestBody::File(spool) => read_file_at(&spool.file, into, offset),
         }
     }
 
-    /// Appends a piece; moves to an unnamed temporary file once there are more than `memory_bytes_max`.
+    /// Appends a piece; moves to a temporary file once there are more than `room` has memory for.
     ///
     /// # Errors
     /// The file system's: no space, no folder for temporary files.
-    pub(crate) fn push(&mut self, piece: &[u8], memory_bytes_max: usize) -> io::Result<()> {
+    pub(crate) fn push(&mut self, piece: &[u8], room: &Room) -> io::Result<()> {
         match self {
-            RequestBody::Memory(bytes) if bytes.len() + piece.len() <= memory_bytes_max => {
+            RequestBody::Memory(bytes) if bytes.len() + piece.len() <= room.memory_bytes_max => {
                 bytes.extend_from_slice(piece);
                 Ok(())
             }
             RequestBody::Memory(bytes) => {
-                let mut file = tempfile::tempfile()?;
-                file.write_all(bytes)?;
-                file.write_all(piece)?;
-                *self = RequestBody::File { bytes: (bytes.len() + piece.len()) as u64, file };
+                let mut spool = Spool::new(room.folder.as_deref())?;
+                spool.push(bytes)?;
+                spool.push(piece)?;
+                *self = RequestBody::File(spool);
                 Ok(())
             }
-            RequestBody::File { file, bytes } => {
-                file.seek(SeekFrom::Start(*bytes))?;
-                file.write_all(piece)?;
-                *bytes += piece.len() as u64;
-                Ok(())
-            }
+            RequestBody::File(spool) => spool.push(piece),
         }
+    }
+
+    /// All has been pushed; it can be read now.
+    ///
+    /// # Errors
+    /// The file system's, as above.
+    pub(crate) fn finish(&mut self) -> io::Result<()> {
+        match self {
+            RequestBody::Memory(_) => Ok(()),
+            RequestBody::File(spool) => spool.finish(),
+        }
+    }
+}
+
+impl Spool {
+    fn new(folder: Option<&Path>) -> io::Result<Spool> {
+        let file = folder.map_or_else(tempfile::tempfile, tempfile::tempfile_in)?;
+        Ok(Spool {
+            file,
+            bytes: 0,
+            unwritten: Vec::new(),
+            #[cfg(test)]
+            writes: 0,
+        })
+    }
+
+    fn push(&mut self, piece: &[u8]) -> io::Result<()> {
+        self.bytes += piece.len() as u64;
+        if piece.len() < WRITE_BYTES {
+            self.unwritten.extend_from_slice(piece);
+            return if self.unwritten.len() < WRITE_BYTES { Ok(()) } else { self.write_rest() };
+        }
+        self.write_rest()?;
+        self.write(piece)
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        self.write_rest()?;
+        self.unwritten = Vec::new();
+        Ok(())
+    }
+
+    fn write_rest(&mut self) -> io::Result<()> {
+        if self.unwritten.is_empty() {
+            return Ok(());
+        }
+        let mut unwritten = std::mem::take(&mut self.unwritten);
+        let written = self.write(&unwritten);
+        unwritten.clear();
+        self.unwritten = unwritten;
+        written
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        #[cfg(test)]
+        {
+            self.writes += 1;
+        }
+        self.file.write_all(bytes)
     }
 }
 
@@ -88,6 +168,42 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn room(memory_bytes_max: usize) -> Room {
+        Room { memory_bytes_max, folder: None }
+    }
+
+    /// The body of `times` equal pieces, and how often its file was written.
+    fn spooled(piece: &[u8], times: usize) -> (Vec<u8>, u64) {
+        let mut body = RequestBody::default();
+        (0..times).for_each(|_| body.push(piece, &room(10)).unwrap());
+        body.finish().unwrap();
+        let mut read = vec![0; body.len() as usize + 1];
+        let mut bytes = 0;
+        while let taken @ 1.. = body.read_at(bytes as u64, &mut read[bytes..]).unwrap() {
+            bytes += taken;
+        }
+        read.truncate(bytes);
+        let RequestBody::File(spool) = body else { panic!("it is longer than 10 bytes") };
+        (read, spool.writes)
+    }
+
+    /// Six bytes of input, `1 CR LF x CR LF`, cost a seek and a write once.
+    #[test]
+    fn tiny_pieces_are_written_together() {
+        assert_eq!(spooled(b"x", 200_000), (vec![b'x'; 200_000], 4));
+        assert_eq!(spooled(&[b'y'; WRITE_BYTES], 3), (vec![b'y'; 3 * WRITE_BYTES], 3));
+        let large = [b'z'; WRITE_BYTES + 1];
+        assert_eq!(spooled(&large, 2).0, [large, large].concat());
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_is_an_error() {
+        let nowhere = Room { memory_bytes_max: 3, folder: Some("/no/such/folder".into()) };
+        let mut body = RequestBody::default();
+        body.push(b"abc", &nowhere).unwrap();
+        assert!(body.push(b"d", &nowhere).is_err());
+    }
+
     proptest! {
         /// However it is cut and wherever the limit lies, the body reads back as it was pushed.
         #[test]
@@ -98,11 +214,12 @@ mod tests {
         ) {
             let mut body = RequestBody::default();
             for piece in &pieces {
-                body.push(piece, memory_bytes_max).unwrap();
+                body.push(piece, &room(memory_bytes_max)).unwrap();
             }
+            body.finish().unwrap();
             let whole = pieces.concat();
             prop_assert_eq!(body.len(), whole.len() as u64);
-            prop_assert_eq!(matches!(body, RequestBody::File { .. }), whole.len() > memory_bytes_max);
+            prop_assert_eq!(matches!(body, RequestBody::File(_)), whole.len() > memory_bytes_max);
             let mut read = Vec::new();
             let mut buffer = vec![0; step];
             loop {

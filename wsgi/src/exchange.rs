@@ -60,6 +60,8 @@ pub(crate) struct State {
     ended: bool,
     /// The connection is not to be used again.
     close: bool,
+    /// A `start_response` was refused for what it said.
+    refused: bool,
 }
 
 impl State {
@@ -214,7 +216,7 @@ impl Job for Exchange {
         let outcome = match result {
             Ok(Ok(())) => self.outcome_of_return(),
             Ok(Err(failure)) => Outcome::Failed(failure),
-            Err(payload) => Outcome::Failed(Failure::Application(panic_text(&*payload))),
+            Err(payload) => Outcome::Failed(Failure::of_panic(&*payload)),
         };
         self.end(outcome, worker);
     }
@@ -232,11 +234,6 @@ impl Exchange {
             Outcome::Failed(Failure::new("the application returned without calling start_response (PEP 3333)"))
         }
     }
-}
-
-fn panic_text(payload: &(dyn std::any::Any + Send)) -> String {
-    let text = payload.downcast_ref::<&str>().copied().or_else(|| payload.downcast_ref::<String>().map(String::as_str));
-    format!("the application panicked: {}", text.unwrap_or("(no text)"))
 }
 
 /// The application's side of a request. Clones are handles on the same one; any thread may use them, also after the
@@ -280,6 +277,7 @@ impl Call {
             Ok(head) => self.start(head),
             Err(bad) => {
                 self.close_connection();
+                self.refuse_start();
                 Err(bad.into())
             }
         }
@@ -289,6 +287,11 @@ impl Call {
     /// to send what no client must see. Does nothing once the head is on its way.
     pub fn close_connection(&self) {
         self.0.state().close = true;
+    }
+
+    /// A `start_response` was refused for what it said; it counts as called (PEP 3333, "The start_response() Callable").
+    pub fn refuse_start(&self) {
+        self.0.state().refused = true;
     }
 
     /// [`start_response`](Call::start_response) with a head that has been made before.
@@ -301,7 +304,7 @@ impl Call {
         if state.ended {
             return Err(StartError::Ended);
         }
-        if state.head.is_some() || state.committed {
+        if state.head.is_some() || state.committed || state.refused {
             return Err(StartError::AlreadyStarted);
         }
         state.head = Some(head);

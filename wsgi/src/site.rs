@@ -4,6 +4,7 @@
 //! resource, hands the exchange to a worker, and sends what comes back. No application code runs here.
 
 use std::io;
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -14,7 +15,7 @@ use handwound_reactor::{
 };
 
 use crate::application::Failure;
-use crate::body::RequestBody;
+use crate::body::{RequestBody, Room};
 use crate::exchange::{Exchange, Link, Marks, Outcome, Taken};
 use crate::http1::{self, BodyFit, Closing, Connection, Event, Finish, RequestHead};
 use crate::request::Request;
@@ -28,6 +29,8 @@ pub struct SiteConfig {
     pub http: http1::Config,
     /// Bytes of a request's body kept in memory; a longer one goes to a temporary file.
     pub body_memory_bytes_max: usize,
+    /// The folder for those files; `None` is the system's own. They have no names there.
+    pub body_folder: Option<PathBuf>,
     /// Bytes of one response that wait between its worker and the client; above it the worker parks.
     pub response_bytes_max: usize,
     /// How long a client may take no byte of a response that waits for it.
@@ -39,6 +42,7 @@ impl Default for SiteConfig {
         SiteConfig {
             http: http1::Config::default(),
             body_memory_bytes_max: 512 << 10,
+            body_folder: None,
             response_bytes_max: 1 << 20,
             send_timeout: Duration::from_secs(60),
         }
@@ -52,6 +56,7 @@ pub struct Site(Rc<Shared>);
 struct Shared {
     root: Rc<dyn Resource>,
     http: Arc<http1::Config>,
+    room: Room,
     config: SiteConfig,
 }
 
@@ -69,7 +74,9 @@ impl Site {
         if let Err(problem) = config.http.check() {
             panic!("this configuration cannot be served: {problem}");
         }
-        Site(Rc::new(Shared { root: Rc::new(root), http: Arc::new(config.http.clone()), config }))
+        let http = Arc::new(config.http.clone());
+        let room = Room { memory_bytes_max: config.body_memory_bytes_max, folder: config.body_folder.clone() };
+        Site(Rc::new(Shared { root: Rc::new(root), http, room, config }))
     }
 
     /// Serves on `at`, from the loop's first turn on.
@@ -192,9 +199,8 @@ impl HttpProtocol {
                 }
                 Some(Event::Body(piece)) => {
                     let Stage::Receiving { body, .. } = &mut self.stage else { continue };
-                    if let Err(error) = body.push(piece, self.site.config.body_memory_bytes_max) {
-                        tracing::error!(%error, "cannot keep a request's body in a temporary file");
-                        self.respond(transport, &Response::text("507 Insufficient Storage", "No room for the body.\n"));
+                    if let Err(error) = body.push(piece, &self.site.room) {
+                        self.respond_no_room(transport, &error);
                     }
                 }
                 Some(Event::End) => self.dispatch(transport),
@@ -214,7 +220,10 @@ impl HttpProtocol {
 
     /// A request is complete: finds who answers it.
     fn dispatch(&mut self, transport: &mut Transport) {
-        let Stage::Receiving { head, body } = std::mem::replace(&mut self.stage, Stage::Idle) else { return };
+        let Stage::Receiving { head, mut body } = std::mem::replace(&mut self.stage, Stage::Idle) else { return };
+        if let Err(error) = body.finish() {
+            return self.respond_no_room(transport, &error);
+        }
         let now = transport.now();
         // What the last request left behind is used again, where nobody else holds it any more.
         let mut spare = self.spare.take();
@@ -283,6 +292,11 @@ impl HttpProtocol {
         let _complete = connection.finish(now);
         // Now, so that the next of many pipelined requests sees how much waits.
         transport.write_vec(connection.output());
+    }
+
+    fn respond_no_room(&mut self, transport: &mut Transport, error: &io::Error) {
+        tracing::error!(%error, "cannot keep a request's body in a temporary file");
+        self.respond(transport, &Response::text("507 Insufficient Storage", "No room for the body.\n"));
     }
 
     /// Sends on what the worker has made, as far as the transport has room.

@@ -20,6 +20,7 @@ fn check_bad_field(name: &[u8], value: &[u8], expected: &str) {
     assert_eq!(format!("{head:?}"), before, "a refused field leaves nothing behind");
 }
 
+/// RFC 9110 section 15; PEP 3333, The start_response() Callable.
 #[test]
 fn a_status_is_three_digits_a_space_and_a_reason() {
     for (good, code) in [("200 OK", 200), ("204 ", 204), ("599 \u{e9}", 599), ("999 LinkedIn\tsays no", 999)] {
@@ -41,6 +42,7 @@ fn a_status_is_three_digits_a_space_and_a_reason() {
     }
 }
 
+/// RFC 9112 section 11.1; PEP 3333, Other HTTP Features.
 #[test]
 fn fields_that_would_split_or_reframe_are_refused() {
     check_bad_field(b"", b"v", "header name '' is not a token; use letters, digits and '-'");
@@ -116,6 +118,7 @@ fn reply(status: &str, length: Option<u64>, pieces: &[&str]) -> Reply {
     Reply { head, pieces: pieces.iter().map(|piece| piece.as_bytes().to_vec()).collect() }
 }
 
+/// RFC 9112 section 6.2.
 #[test]
 fn known_lengths_are_counted() {
     let exact: App = |_, _| reply("200 OK", Some(5), &["he", "", "llo"]);
@@ -139,6 +142,7 @@ fn known_lengths_are_counted() {
     check_reply("GET / HTTP/1.1", empty, "HTTP/1.1 200 OK|Content-Length: 0||", None);
 }
 
+/// PEP 3333, Handling the Content-Length Header; RFC 9112 section 8.
 #[test]
 fn too_many_bytes_are_cut_and_too_few_close() {
     let long: App = |_, _| reply("200 OK", Some(3), &["he", "llo"]);
@@ -147,6 +151,7 @@ fn too_many_bytes_are_cut_and_too_few_close() {
     check_reply("GET / HTTP/1.1", short, "HTTP/1.1 200 OK|Content-Length: 9||hello", LINGERS);
 }
 
+/// RFC 9112 section 6.1.
 #[test]
 fn unknown_lengths_are_chunked_or_end_with_the_connection() {
     let stream: App = |_, _| reply("200 OK", None, &["hello", "", "0123456789abcdef0"]);
@@ -159,6 +164,7 @@ fn unknown_lengths_are_chunked_or_end_with_the_connection() {
     check_reply("GET / HTTP/1.1", empty, "HTTP/1.1 200 OK|Transfer-Encoding: chunked||0||", None);
 }
 
+/// RFC 9110 sections 6.4.1, 8.6 and 15.3.6; RFC 9112 section 6.1.
 #[test]
 fn some_responses_have_no_body() {
     let stream: App = |_, _| reply("200 OK", None, &["hello"]);
@@ -174,6 +180,7 @@ fn some_responses_have_no_body() {
     check_reply("GET / HTTP/1.1", unmodified, "HTTP/1.1 304 Not Modified||", None);
 }
 
+/// RFC 9110 sections 5.3, 6.6.1 and 10.2.4; PEP 3333, The start_response() Callable.
 #[test]
 fn fields_keep_their_order_and_the_servers_own_come_once() {
     let app: App = |_, _| {
@@ -219,6 +226,7 @@ fn check_failure(request: &str, length: Option<u64>, body: &str, expected: Closi
     assert!(!owner.output().ends_with("0\r\n\r\n"), "no last chunk");
 }
 
+/// RFC 9112 section 8.
 #[test]
 fn a_broken_response_never_looks_complete() {
     let incomplete = Closing::AfterOutput { linger: false };

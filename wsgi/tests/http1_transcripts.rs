@@ -58,6 +58,7 @@ fn two_requests_and_the_end_of_the_peer() {
     ");
 }
 
+/// RFC 9110 section 10.1.1.
 #[test]
 fn continue_is_sent_only_to_who_waits_for_it() {
     let mut owner = owner();
@@ -117,6 +118,7 @@ fn continue_is_sent_only_to_who_waits_for_it() {
     ");
 }
 
+/// RFC 9112 section 9.6.
 #[test]
 fn a_refusal_inside_a_chunked_body() {
     let mut owner = owner();
@@ -208,6 +210,7 @@ fn a_response_to_a_peer_that_ended_is_the_last() {
     assert_eq!(owner.connection.closing(), Some(Closing::AfterOutput { linger: false }));
 }
 
+/// RFC 9112 section 9.5.
 #[test]
 fn an_idle_connection_closes_silently() {
     let mut owner = owner();
@@ -233,6 +236,7 @@ fn an_idle_connection_closes_silently() {
     ");
 }
 
+/// RFC 9112 section 9.5, RFC 9110 section 15.5.9.
 #[test]
 fn a_slow_head_is_late_however_it_drips() {
     let mut owner = owner();

@@ -109,6 +109,24 @@ fn a_body_past_the_limit_of_memory_goes_to_a_file_and_back() {
 }
 
 #[test]
+fn a_body_that_finds_no_room_is_a_507_and_nothing_of_it_is_taken_for_a_request() {
+    let sim = Sim::new(Choices::calm());
+    let mut config = SiteConfig::default();
+    config.body_memory_bytes_max = 4;
+    config.body_folder = Some("/no/such/folder".into());
+    let server = Server::prepare(&sim, 1, |call: &Call| hello(call), config);
+    server.run(&sim);
+    let (whole, half) = (server.connect(&sim), server.connect(&sim));
+    let post = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 35\r\n\r\nGET /smuggled HTTP/1.1\r\n";
+    whole.send(format!("{post}Host: x\r\n\r\nGET /next HTTP/1.1\r\nHost: x\r\n\r\n"));
+    half.send(post);
+    sim.advance(Duration::from_secs(1));
+    let statuses: Vec<_> = whole.responses().iter().map(|response| response.status().as_u16()).collect();
+    assert_eq!((statuses, whole.is_closed()), (vec![507, 200], false));
+    assert_eq!((half.response().status().as_u16(), half.is_closed()), (507, true));
+}
+
+#[test]
 fn pipelined_requests_are_answered_in_order() {
     explore(seeds(100), |sim| {
         let server = serve(sim, 2, |call: &Call| {
@@ -370,6 +388,7 @@ impl Resource for Shown {
     }
 }
 
+/// PEP 3333, environ Variables.
 #[test]
 fn spec_1_to_4_the_path_is_split_where_the_walk_ends() {
     use handwound_reactor::{Address, EventLoop, ListenOptions};

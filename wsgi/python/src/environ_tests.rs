@@ -43,6 +43,7 @@ fn header_fields_are_joined_and_deceptive_ones_left_out() {
     check("/", headers, &expected);
 }
 
+/// PEP 3333, environ Variables.
 #[test]
 fn what_pep_3333_asks_for_is_there() {
     let expected = [
@@ -62,6 +63,7 @@ fn what_pep_3333_asks_for_is_there() {
     check("/", "", &expected);
 }
 
+/// PEP 3333, environ Variables and Other HTTP Features.
 #[test]
 fn the_length_of_a_body_is_known_however_it_came() {
     let server = Server::start(

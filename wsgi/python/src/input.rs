@@ -167,6 +167,7 @@ mod tests {
         });
     }
 
+    /// PEP 3333, Input and Error Streams.
     #[test]
     fn reads_like_a_file() {
         as_bytes_io(b"hello world", "s.read(5)\n s.read(0)\n s.read()\n s.read()\n s.read(1)");

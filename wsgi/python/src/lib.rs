@@ -28,6 +28,8 @@ mod start_response;
 #[cfg(test)]
 mod environ_tests;
 #[cfg(test)]
+mod pep_tests;
+#[cfg(test)]
 mod response_tests;
 #[cfg(test)]
 mod socket_server;

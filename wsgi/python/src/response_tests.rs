@@ -28,6 +28,7 @@ fn fails(lines: &str, log: &str) {
     assert_eq!(logged(log) - before, 1, "not once in the log: {log}");
 }
 
+/// PEP 3333, Handling the Content-Length Header.
 #[test]
 fn one_piece_gets_a_length_and_several_are_chunked() {
     let one = serving("start_response('200 OK', [])\nreturn [b'hello']").get("/");
@@ -42,6 +43,7 @@ fn one_piece_gets_a_length_and_several_are_chunked() {
     assert!(empty.contains("Content-Length: 0\r\n"), "{empty}");
 }
 
+/// PEP 3333, The write() Callable.
 #[test]
 fn write_and_the_iterable_follow_each_other() {
     answers(
@@ -50,6 +52,7 @@ fn write_and_the_iterable_follow_each_other() {
     );
 }
 
+/// PEP 3333, Specification Details.
 #[test]
 fn start_response_may_come_with_the_first_piece() {
     answers("start_response('200 OK', [('Content-Length', '2')])\nyield b'ok'", "ok");
@@ -88,6 +91,7 @@ fn wrong_results_name_the_rule() {
     fails("return iter([b'', b'started never'])", "a body before start_response was called (PEP 3333)");
 }
 
+/// PEP 3333, The start_response() Callable and Unicode Issues.
 #[test]
 fn wrong_heads_name_the_value() {
     let start = |arguments: &str| format!("start_response({arguments})\nreturn []");
@@ -146,6 +150,7 @@ return [b'sorry']",
     );
 }
 
+/// PEP 3333, The start_response() Callable and Error Handling.
 #[test]
 fn exc_info_after_output_raises_and_cuts() {
     let server = serving(
@@ -190,6 +195,7 @@ def application(environ, start_response):
     return Result({'/raise': [b'raise'], '/late': [b'x', b'raise'], '/bad': [5]}.get(environ_path, [b'o', b'k']))
 ";
 
+/// PEP 3333, Specification Details.
 #[test]
 fn close_runs_exactly_once_however_it_ends() {
     let server = Server::start(CLOSING);
@@ -248,6 +254,7 @@ class Endless:
     assert_eq!(logged("ClientDisconnected"), 0, "a client that leaves is no error");
 }
 
+/// PEP 3333, Input and Error Streams.
 #[test]
 fn wsgi_errors_writes_events() {
     answers(
@@ -268,6 +275,7 @@ return [b'ok']",
     assert_eq!(logged("refused: wsgi.errors takes str, not bytes"), 1);
 }
 
+/// PEP 3333, Optional Platform-Specific File Handling.
 #[test]
 fn a_file_is_sent_in_blocks_and_closed() {
     let server = serving(

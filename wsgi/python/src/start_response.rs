@@ -65,6 +65,7 @@ impl StartResponse {
     /// A head that no client may see closes the connection: nothing behind the 500 can be taken for what it held.
     fn checked_head(&self, status: &Bound<'_, PyAny>, headers: &Bound<'_, PyAny>) -> PyResult<ResponseHead> {
         self.head(status, headers).inspect_err(|error| {
+            self.call.refuse_start();
             if error.is_instance_of::<PyValueError>(status.py()) {
                 self.call.close_connection();
             }

@@ -89,6 +89,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
+    /// RFC 9110 section 10.2.4.
     #[test]
     fn check_refuses_what_would_split_responses() {
         assert_eq!(Config::default().check(), Ok(()));

@@ -6,6 +6,9 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use handwound_reactor::Time;
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
 
 use super::{Config, Connection, Event, RequestHead, ResponseHead};
 
@@ -34,6 +37,57 @@ fn answer_all(connection: &mut Connection, response: &ResponseHead, head: &mut O
             Event::Body(_) => {}
             Event::Rejected(rejection) => panic!("{rejection}"),
         }
+    }
+}
+
+/// What a conversation can be made of: good requests, bad ones, and halves of both.
+const PARTS: [&str; 12] = [
+    "GET / HTTP/1.1\r\nHost: h\r\n\r\n",
+    "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\n0123456789",
+    "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n",
+    "5;a=\"b\"\r\nhello\r\n",
+    "0\r\nX-T: v\r\n\r\n",
+    "GET /a/long/path?and=a&query=too HTTP/1.1\r\n",
+    "Host: h\r\n",
+    "X-Field: with some value in it, and more of it\r\n",
+    "\r\n",
+    "GET / HT",
+    "\0",
+    "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_cuts_cost_no_more_than_twice_the_bytes(
+        parts in vec(select(&PARTS[..]), 0..30),
+        cuts in vec(any::<Index>(), 0..30),
+    ) {
+        let input = parts.concat().into_bytes();
+        let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(input.len() + 1)).collect();
+        cuts.push(input.len());
+        cuts.sort_unstable();
+        let mut connection = Connection::new(Arc::new(Config::default()), Time::ZERO);
+        let mut from = 0;
+        for to in cuts {
+            connection.receive(&input[from..to], Time::ZERO);
+            from = to;
+            let mut is_complete = true;
+            while is_complete {
+                is_complete = false;
+                while let Some(event) = connection.poll_event(|| SystemTime::UNIX_EPOCH) {
+                    is_complete |= matches!(event, Event::End);
+                }
+                if is_complete {
+                    connection.respond(&ResponseHead::default(), SystemTime::UNIX_EPOCH);
+                    let _ = connection.finish(Time::ZERO);
+                }
+            }
+        }
+        let bytes = input.len() as u64;
+        prop_assert!(connection.bytes_scanned <= 2 * bytes, "{} of {bytes} looked at", connection.bytes_scanned);
+        prop_assert!(connection.bytes_moved <= bytes, "{} of {bytes} moved", connection.bytes_moved);
     }
 }
 

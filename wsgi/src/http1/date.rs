@@ -42,6 +42,7 @@ mod tests {
         assert_eq!(std::str::from_utf8(date.at(wall)).unwrap(), format!("Date: {expected}\r\n"), "from the cache");
     }
 
+    /// RFC 9110 section 5.6.7.
     #[test]
     fn dates_have_the_one_form() {
         check(UNIX_EPOCH + Duration::from_millis(784_111_777_999), "Sun, 06 Nov 1994 08:49:37 GMT");

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod answers;
+mod requirements;
 mod simulated;
 mod sockets;
 mod table;
@@ -46,6 +47,7 @@ fn all_at_once_over_bad_networks() {
     simulated::check_crowds(&table::all());
 }
 
+/// Every answer is read strictly: among others it has one Date (RFC 9110 section 6.6.1).
 #[test]
 fn on_real_sockets() {
     sockets::check(&table::all());

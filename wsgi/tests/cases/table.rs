@@ -11,7 +11,6 @@ pub struct Case {
     pub place: String,
     pub id: String,
     /// `9112 2.2`: a document and a section of it.
-    #[expect(dead_code, reason = "for whoever reads the table")]
     pub section: String,
     pub send: Vec<u8>,
     /// Whether the client ends its side behind that.
