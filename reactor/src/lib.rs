@@ -12,6 +12,7 @@ mod mio_reactor;
 mod os_threads;
 mod seam;
 mod shutdown;
+pub mod sync;
 mod thread_pool;
 mod threads;
 mod time;

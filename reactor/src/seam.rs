@@ -248,6 +248,18 @@ pub trait Threads: Clone + Send + Sync + 'static {
     /// simulation may let other threads run first; real threads do nothing. No lock may be held here.
     fn visit(&self, shared: SharedId);
 
+    /// A gate where threads wait for what `shared` names, so that diagnoses can say whose it is.
+    fn gate_at(&self, shared: SharedId, name: &str) -> Gate {
+        let _ = shared;
+        self.gate(name)
+    }
+
+    /// From here on the calling thread has what `shared` names to itself, as a lock, or has it no longer. For
+    /// diagnoses only: real threads do nothing.
+    fn hold(&self, shared: SharedId, held: bool) {
+        let _ = (shared, held);
+    }
+
     /// Blocks the calling thread for `duration` of this clock.
     fn sleep(&self, duration: Duration) {
         let until = self.now() + duration;

@@ -12,6 +12,8 @@ trait Spawner: Send + Sync {
     fn now(&self) -> Time;
     fn shared(&self, name: &str) -> SharedId;
     fn visit(&self, shared: SharedId);
+    fn gate_at(&self, shared: SharedId, name: &str) -> Gate;
+    fn hold(&self, shared: SharedId, held: bool);
 }
 
 impl<T: Threads> Spawner for T {
@@ -29,6 +31,12 @@ impl<T: Threads> Spawner for T {
     }
     fn visit(&self, shared: SharedId) {
         Threads::visit(self, shared);
+    }
+    fn gate_at(&self, shared: SharedId, name: &str) -> Gate {
+        Threads::gate_at(self, shared, name)
+    }
+    fn hold(&self, shared: SharedId, held: bool) {
+        Threads::hold(self, shared, held);
     }
 }
 
@@ -66,6 +74,12 @@ impl Threads for AnyThreads {
     }
     fn visit(&self, shared: SharedId) {
         self.0.visit(shared);
+    }
+    fn gate_at(&self, shared: SharedId, name: &str) -> Gate {
+        self.0.gate_at(shared, name)
+    }
+    fn hold(&self, shared: SharedId, held: bool) {
+        self.0.hold(shared, held);
     }
 }
 

@@ -161,6 +161,7 @@ mod errno;
 mod explore;
 mod failure;
 mod faults;
+mod holds;
 mod line;
 mod network;
 mod network_options;

@@ -30,6 +30,15 @@ impl SimThreads {
     pub(crate) fn new(world: Arc<Shared>, drift: Drift) -> SimThreads {
         SimThreads { world, drift }
     }
+
+    fn gate_for(&self, shared: Option<SharedId>, name: &str) -> Gate {
+        let index = self.world.with(|w| {
+            let index = w.new_gate(name);
+            w.holds.gate_is_at(index, shared);
+            index
+        });
+        Gate::new(Arc::new(SimGate { world: Arc::clone(&self.world), index, drift: self.drift }))
+    }
 }
 
 impl Threads for SimThreads {
@@ -57,8 +66,18 @@ impl Threads for SimThreads {
     }
 
     fn gate(&self, name: &str) -> Gate {
-        let index = self.world.with(|w| w.new_gate(name));
-        Gate::new(Arc::new(SimGate { world: Arc::clone(&self.world), index, drift: self.drift }))
+        self.gate_for(None, name)
+    }
+
+    fn gate_at(&self, shared: SharedId, name: &str) -> Gate {
+        self.gate_for(Some(shared), name)
+    }
+
+    fn hold(&self, shared: SharedId, held: bool) {
+        self.world.with(|w| {
+            let holder = held.then_some(w.actor);
+            w.holds.hold(shared, holder);
+        });
     }
 
     fn now(&self) -> Time {

@@ -29,6 +29,7 @@ pub struct Wait {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Known {
     Declared,
+    Holds,
     ThisGate(Time),
     ThisName,
     Nothing,
@@ -50,6 +51,7 @@ impl fmt::Display for Wait {
         };
         match (self.known, self.polls) {
             (Known::Declared, _) => write!(f, "; {by} is to answer"),
+            (Known::Holds, _) => write!(f, "; {by} has it"),
             (Known::ThisGate(when), _) => write!(f, "; last unparked by {by} at {when}"),
             (_, true) => write!(f, "; last woken by {by}"),
             (_, false) => write!(f, "; never unparked, but one of this name was, by {by}"),
@@ -123,6 +125,13 @@ fn wait(world: &World, task: u32) -> Option<(Wait, Option<u32>)> {
         let answerer = world.live().iter().copied().find(|&other| world.task_name(other) == by);
         let wait = Wait { thread, at, polls, until, answered_by: Some(by), known: Known::Declared };
         return Some((wait, answerer));
+    }
+    if let Op::Park { gate, .. } = op
+        && let Some(by) = world.holds.holder_at(gate)
+    {
+        let answerer = Some(by).filter(|by| world.live().contains(by));
+        let by = Some(actor(world, by));
+        return Some((Wait { thread, at, polls, until, answered_by: by, known: Known::Holds }, answerer));
     }
     let this = match op {
         Op::Park { gate, .. } => origins.last_unpark(gate).map(|(when, by)| (Known::ThisGate(when), by)),

@@ -6,6 +6,7 @@
 use handwound_reactor::{SharedId, Time};
 
 use crate::choices::{Choices, Family, Turn};
+use crate::holds::Holds;
 use crate::network::Network;
 use crate::network_options::NetworkOptions;
 use crate::strand::Backend;
@@ -95,6 +96,7 @@ pub(crate) struct World {
     pub(crate) network: NetworkOptions,
     pub(crate) faults: Faults,
     pub(crate) spawn_fails: u32,
+    pub(crate) holds: Holds,
     /// What threads that have not begun will run on.
     pub(crate) backend: Backend,
     /// Socket calls are visible operations too.
@@ -160,6 +162,7 @@ impl World {
             network,
             faults: Faults::default(),
             spawn_fails: 0,
+            holds: Holds::default(),
             backend: Backend::Coroutines,
             socket_switches: false,
             stopping: false,
