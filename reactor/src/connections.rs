@@ -7,7 +7,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, IoSlice};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::rc::Rc;
 
 use crate::event_loop::Timer;
@@ -120,6 +120,19 @@ impl Table {
         !self.ready.borrow().is_empty() || !self.dirty.borrow().is_empty()
     }
 
+    /// What a connection's timer is for, for people; `None` where its protocol waits for nothing.
+    pub(crate) fn deadline_of(&self, ConnectionId(sock): ConnectionId) -> Option<String> {
+        let Ok(entries) = self.entries.try_borrow() else { return None };
+        match entries.get(sock.slot as usize) {
+            Some(Some(Entry::Connection(connection))) if connection.sock == sock => {
+                connection.transport.deadline?;
+                Some(format!("the deadline of the connection with {}", connection.transport.peer()))
+            }
+            Some(Some(Entry::Out { generation, .. })) if *generation == sock.generation => None,
+            _ => Some("the deadline of a connection that is closed".to_owned()),
+        }
+    }
+
     fn put(&self, sock: Sock, entry: Entry) {
         let mut entries = self.entries.borrow_mut();
         let slot = sock.slot as usize;
@@ -204,13 +217,19 @@ impl EventLoop {
     /// # Panics
     /// When called from outside while the loop's own thread is inside a poll (only a simulation can do that); use
     /// [`call_from_thread`](EventLoop::call_from_thread) there.
+    #[track_caller]
     pub fn listen<P: Protocol + 'static>(
         &self,
         at: &Address,
         options: &ListenOptions,
         mut factory: impl FnMut(&Address) -> P + 'static,
     ) -> io::Result<Listening> {
-        let sock = self.0.reactor.borrow_mut().listen(at, options)?;
+        let place = Location::caller();
+        let sock = {
+            let mut reactor = self.0.reactor.borrow_mut();
+            reactor.at_place(place);
+            reactor.listen(at, options)?
+        };
         self.serve_listener(
             sock,
             Rc::new(RefCell::new(move |peer: &Address| -> Box<dyn Protocol> { Box::new(factory(peer)) })),
@@ -230,8 +249,14 @@ impl EventLoop {
     ///
     /// # Errors
     /// The system's, where it refuses even to try; the protocol is then told nothing.
+    #[track_caller]
     pub fn connect(&self, to: &Address, protocol: impl Protocol + 'static) -> io::Result<()> {
-        let sock = self.0.reactor.borrow_mut().connect(to)?;
+        let place = Location::caller();
+        let sock = {
+            let mut reactor = self.0.reactor.borrow_mut();
+            reactor.at_place(place);
+            reactor.connect(to)?
+        };
         self.adopt(sock, to.clone(), Box::new(protocol), Stage::Connecting);
         Ok(())
     }

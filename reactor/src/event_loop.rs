@@ -6,7 +6,7 @@
 use std::cell::{Cell, RefCell, RefMut};
 use std::fmt;
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::rc::{Rc, Weak};
 use std::time::{Duration, SystemTime};
 
@@ -18,16 +18,18 @@ use crate::shutdown::Lifecycle;
 use crate::thread_pool::{JobRefused, PoolConfig, ThreadPool};
 use crate::threads::AnyThreads;
 use crate::timers::Timers;
-use crate::{Event, Job, Reactor, Sock, Threads, Time};
+use crate::{Event, Job, Outstanding, Pending, Place, Reactor, Sock, Threads, Time};
 
 /// What is done when a timer's time has come.
 pub(crate) enum Timer {
-    Call(LoopCall),
+    Call(LoopCall, Place),
     Connection(ConnectionId),
     /// Accepting goes on.
     Listener(Sock),
     /// The stop under way has run out of patience.
     Stop,
+    /// Nothing but a turn.
+    Turn,
 }
 
 pub(crate) type LoopCall = Box<dyn FnOnce(&EventLoop)>;
@@ -84,7 +86,7 @@ impl EventLoop {
     pub fn with_config(reactor: impl Reactor + 'static, threads: impl Threads, config: LoopConfig) -> EventLoop {
         let threads = AnyThreads::new(threads);
         let remote = Remote::new(reactor.waker(), &threads, config.mailbox_calls_max);
-        EventLoop(Rc::new(Core {
+        let core = Rc::new(Core {
             now: Cell::new(reactor.now()),
             reactor: RefCell::new(Box::new(reactor)),
             table: Table::new(),
@@ -99,7 +101,10 @@ impl EventLoop {
             expected: Rc::new(Cell::new(0)),
             dozed: Cell::new(false),
             config,
-        }))
+        });
+        let weak = Rc::downgrade(&core);
+        core.reactor.borrow_mut().enlist(weak);
+        EventLoop(core)
     }
 
     /// The time of this turn: it stands still until the next poll.
@@ -136,8 +141,9 @@ impl EventLoop {
     }
 
     /// Runs `call` on this thread once `after` has passed, in order of (deadline, insertion); never in this turn.
+    #[track_caller]
     pub fn call_later(&self, after: Duration, call: impl FnOnce(&EventLoop) + 'static) -> DelayedCall {
-        let id = self.timers().insert(self.now() + after, Timer::Call(Box::new(call)));
+        let id = self.timers().insert(self.now() + after, Timer::Call(Box::new(call), Location::caller()));
         DelayedCall { event_loop: self.downgrade(), id }
     }
 
@@ -147,10 +153,12 @@ impl EventLoop {
     }
 
     /// This loop's own pool: made at the first call, started when the loop runs, stopped when it stops.
+    #[track_caller]
     pub fn thread_pool(&self) -> ThreadPool {
+        let place = Location::caller();
         let mut pool = self.0.pool.borrow_mut();
         let made = pool.get_or_insert_with(|| {
-            ThreadPool::with_threads(self.0.threads.clone(), self.0.pool_config.borrow().clone())
+            ThreadPool::with_threads(self.0.threads.clone(), self.0.pool_config.borrow().clone(), place)
         });
         let made = made.clone();
         drop(pool);
@@ -294,10 +302,11 @@ impl EventLoop {
         loop {
             let due = self.timers().pop_due(self.now(), mark);
             match due {
-                Some(Timer::Call(call)) => self.guarded("a delayed call", call),
+                Some(Timer::Call(call, _)) => self.guarded("a delayed call", call),
                 Some(Timer::Connection(connection)) => self.connection_timer(connection),
                 Some(Timer::Listener(listener)) => self.resume_accepting(listener),
                 Some(Timer::Stop) => self.stop_is_late(),
+                Some(Timer::Turn) => {}
                 None => return,
             }
         }
@@ -323,6 +332,42 @@ impl EventLoop {
 
     pub(crate) fn downgrade(&self) -> WeakLoop {
         WeakLoop(Rc::downgrade(&self.0))
+    }
+}
+
+impl EventLoop {
+    /// Calls from threads and timers that wait, first what is due first. Timers of connections are among them only if
+    /// their protocol has set a deadline, or if they have outlived their connection.
+    pub fn outstanding(&self) -> Vec<Pending> {
+        self.0.outstanding()
+    }
+}
+
+impl Outstanding for Core {
+    fn outstanding(&self) -> Vec<Pending> {
+        let mut all = Vec::new();
+        match self.remote.len() {
+            0 => {}
+            1 => all.push(Pending::new("call", "1 call from a thread")),
+            calls => all.push(Pending::new("call", format!("{calls} calls from threads"))),
+        }
+        // Somebody may ask in the middle of a turn.
+        let Ok(timers) = self.timers.try_borrow() else { return all };
+        let timers = timers.in_order().into_iter();
+        all.extend(timers.filter_map(|(due, timer)| Some(Pending { due: Some(due), ..self.pending(timer)? })));
+        all
+    }
+}
+
+impl Core {
+    fn pending(&self, timer: &Timer) -> Option<Pending> {
+        Some(match timer {
+            Timer::Call(_, place) => Pending::new("timer", "a delayed call").made_at(place),
+            Timer::Connection(id) => Pending::new("timer", self.table.deadline_of(*id)?),
+            Timer::Listener(_) => Pending::new("timer", "a listener rests, for want of descriptors"),
+            Timer::Stop => Pending::new("timer", "the end of a stop's patience"),
+            Timer::Turn => return None,
+        })
     }
 }
 

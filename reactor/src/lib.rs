@@ -10,6 +10,7 @@ mod event_loop;
 mod mailbox;
 mod mio_reactor;
 mod os_threads;
+mod outstanding;
 mod seam;
 mod shutdown;
 pub mod sync;
@@ -27,6 +28,7 @@ pub use event_loop::{EventLoop, Expectation};
 pub use mailbox::{CallRefused, ConnectionId, Notifier, Remote};
 pub use mio_reactor::MioReactor;
 pub use os_threads::OsThreads;
+pub use outstanding::{Outstanding, Pending, Place};
 pub use seam::{
     Address, Close, Event, Gate, ListenOptions, Parking, Reactor, Received, SharedId, Sock, Threads, Unparked, Wake,
     Waker,

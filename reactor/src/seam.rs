@@ -9,10 +9,11 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::rc;
+use std::sync::{self, Arc};
 use std::time::{Duration, SystemTime};
 
-use crate::Time;
+use crate::{Outstanding, Place, Time};
 
 /// A socket of one reactor: a number, never an owned object.
 ///
@@ -134,6 +135,7 @@ pub trait Reactor {
     ///
     /// # Errors
     /// The operating system's: address in use, permission denied, no such folder for a UNIX socket.
+    #[track_caller]
     fn listen(&mut self, at: &Address, options: &ListenOptions) -> io::Result<Sock>;
 
     /// Takes one connection and says who it is from. Accepted sockets do not wait to fill packets (`TCP_NODELAY`).
@@ -147,6 +149,7 @@ pub trait Reactor {
     ///
     /// # Errors
     /// The system's, if it already knows (`EMFILE`, no such UNIX socket).
+    #[track_caller]
     fn connect(&mut self, to: &Address) -> io::Result<Sock>;
 
     /// Whether a connect has succeeded: `Ok(true)` connected, `Ok(false)` still under way.
@@ -190,6 +193,17 @@ pub trait Reactor {
 
     /// A handle with which any thread can end a poll.
     fn waker(&self) -> Waker;
+
+    /// The next `listen` or `connect` is made on behalf of the code at `place`: for diagnoses. A real ground has none.
+    fn at_place(&mut self, place: Place) {
+        let _ = place;
+    }
+
+    /// An event loop that runs on this reactor makes itself known, to be asked what it has still to do. A real ground
+    /// does not ask.
+    fn enlist(&mut self, event_loop: rc::Weak<dyn Outstanding>) {
+        let _ = event_loop;
+    }
 }
 
 /// What is behind a [`Waker`]; implemented by a reactor.
@@ -233,10 +247,32 @@ pub trait Threads: Clone + Send + Sync + 'static {
     ///
     /// # Errors
     /// The system's, when it has no thread to give.
+    #[track_caller]
     fn spawn(&self, name: &str, body: Box<dyn FnOnce() + Send>) -> io::Result<()>;
 
     /// A new gate, shut and without a token; `name` appears in diagnoses.
+    #[track_caller]
     fn gate(&self, name: &str) -> Gate;
+
+    /// As [`spawn`](Threads::spawn), on behalf of the code at `place`: for diagnoses. Real threads do without.
+    ///
+    /// # Errors
+    /// As there.
+    fn spawn_from(&self, name: &str, body: Box<dyn FnOnce() + Send>, place: Place) -> io::Result<()> {
+        let _ = place;
+        self.spawn(name, body)
+    }
+
+    /// As [`gate`](Threads::gate), on behalf of the code at `place`: for diagnoses. Real threads do without.
+    fn gate_from(&self, name: &str, place: Place) -> Gate {
+        let _ = place;
+        self.gate(name)
+    }
+
+    /// A pool on these threads makes itself known, to be asked what it has still to do. Real threads do not ask.
+    fn enlist(&self, pool: sync::Weak<dyn Outstanding + Send + Sync>) {
+        let _ = pool;
+    }
 
     /// The time on the clock that gates wait by; that of the reactor beside these threads.
     fn now(&self) -> Time;
@@ -261,6 +297,7 @@ pub trait Threads: Clone + Send + Sync + 'static {
     }
 
     /// Blocks the calling thread for `duration` of this clock.
+    #[track_caller]
     fn sleep(&self, duration: Duration) {
         let until = self.now() + duration;
         let gate = self.gate("sleep");

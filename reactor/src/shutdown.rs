@@ -114,6 +114,7 @@ impl EventLoop {
     }
 
     /// Runs `call` once the loop runs: in its first turn, or the next.
+    #[track_caller]
     pub fn call_when_running(&self, call: impl FnOnce(&EventLoop) + 'static) {
         self.call_later(Duration::ZERO, call);
     }
@@ -194,7 +195,7 @@ impl EventLoop {
                 self.close_listeners();
                 self.tell_stopping();
                 // Should nothing be open, the end comes with this very turn or the next.
-                self.call_later(Duration::ZERO, |_| {});
+                self.timers().insert(self.now(), Timer::Turn);
             }
         }
         Ok(())

@@ -13,7 +13,7 @@
 use std::fmt;
 use std::io;
 use std::ops::RangeInclusive;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -22,7 +22,7 @@ use crossbeam::queue::SegQueue;
 
 use crate::mailbox::panic_text;
 use crate::threads::{AnyThreads, Watched};
-use crate::{Gate, Remote, Threads, Unparked};
+use crate::{Gate, Outstanding, Pending, Place, Remote, Threads, Unparked};
 
 /// The bounds of a pool.
 #[derive(Clone, Debug)]
@@ -126,6 +126,8 @@ struct Pool {
     queued_jobs_max: usize,
     idle_max: Duration,
     name: String,
+    /// Where it was made: its workers and their gates are made on behalf of that.
+    made: Place,
     queue: SegQueue<Task>,
     watched_queue: Watched,
     /// A worker has been woken or started and has not reached its first job.
@@ -137,7 +139,7 @@ struct Pool {
 }
 
 enum Task {
-    Call(Box<dyn FnOnce() + Send>),
+    Call(Box<dyn FnOnce() + Send>, Place),
     Job(Arc<dyn Job>),
 }
 
@@ -170,8 +172,25 @@ struct Slot {
 
 enum Running {
     Nothing,
-    Call,
+    Call(Place),
     Job(Arc<dyn Job>),
+}
+
+impl Running {
+    fn of(task: &Task) -> Running {
+        match task {
+            Task::Call(_, place) => Running::Call(place),
+            Task::Job(job) => Running::Job(job.clone()),
+        }
+    }
+
+    fn describe(&self) -> Option<String> {
+        match self {
+            Running::Nothing => None,
+            Running::Call(place) => Some(format!("a call submitted at {place}")),
+            Running::Job(job) => Some(job.describe()),
+        }
+    }
 }
 
 impl Slot {
@@ -182,11 +201,8 @@ impl Slot {
     }
 
     fn busy(&self) -> Option<Busy> {
-        let job = match &*self.running.lock().expect("nothing panics under a slot's lock") {
-            Running::Nothing => return None,
-            Running::Call => "a submitted call".to_owned(),
-            Running::Job(job) => job.describe(),
-        };
+        let running = self.running.lock().expect("nothing panics under a slot's lock");
+        let job = running.describe()?;
         Some(Busy { worker: self.name.clone(), job })
     }
 }
@@ -196,16 +212,18 @@ impl ThreadPool {
     ///
     /// # Panics
     /// If the maximum is zero or below the minimum.
+    #[track_caller]
     pub fn new(threads: impl Threads, config: impl Into<PoolConfig>) -> ThreadPool {
-        ThreadPool::with_threads(AnyThreads::new(threads), config.into())
+        ThreadPool::with_threads(AnyThreads::new(threads), config.into(), Location::caller())
     }
 
-    pub(crate) fn with_threads(threads: AnyThreads, config: PoolConfig) -> ThreadPool {
+    pub(crate) fn with_threads(threads: AnyThreads, config: PoolConfig, made: Place) -> ThreadPool {
         let (min, max) = checked(&config.threads);
-        ThreadPool(Arc::new(Pool {
+        let pool = Arc::new(Pool {
             queued_jobs_max: config.queued_jobs_max,
             idle_max: config.idle_max,
             name: config.name,
+            made,
             queue: SegQueue::new(),
             watched_queue: threads.watched("pool queue"),
             standby: AtomicBool::new(false),
@@ -223,7 +241,10 @@ impl ThreadPool {
             watched_roster: threads.watched("pool roster"),
             hook: Mutex::new(None),
             threads,
-        }))
+        });
+        let weak = Arc::downgrade(&pool);
+        pool.threads.enlist(weak);
+        ThreadPool(pool)
     }
 
     /// Installs what is done around each worker's turns; for workers that start from here on.
@@ -266,8 +287,9 @@ impl ThreadPool {
     ///
     /// # Errors
     /// [`JobRefused`]: the pool has stopped, or its queue is full.
+    #[track_caller]
     pub fn submit(&self, call: impl FnOnce() + Send + 'static) -> Result<(), JobRefused> {
-        self.enqueue(Task::Call(Box::new(call)))?;
+        self.enqueue(Task::Call(Box::new(call), Location::caller()))?;
         self.wake_for_backlog();
         Ok(())
     }
@@ -277,6 +299,7 @@ impl ThreadPool {
     ///
     /// # Errors
     /// [`JobRefused`]: the pool has stopped, or its queue is full.
+    #[track_caller]
     pub fn submit_with_result<V: 'static>(
         &self,
         call: impl FnOnce() -> V + Send + 'static,
@@ -342,7 +365,13 @@ impl ThreadPool {
 
     /// Who runs what, now.
     pub fn busy(&self) -> Vec<Busy> {
-        self.0.roster().workers.iter().filter_map(|worker| worker.busy()).collect()
+        self.0.busy_workers()
+    }
+
+    /// Jobs that run and jobs that wait, in this order. For the end of a test: while it looks, waiting jobs may be
+    /// started in another order than that of their submission.
+    pub fn outstanding(&self) -> Vec<Pending> {
+        self.0.outstanding()
     }
 
     /// Takes no work from here on; workers finish what is queued, then end. `on_stopped` runs on the last of them,
@@ -372,6 +401,7 @@ impl ThreadPool {
     ///
     /// # Errors
     /// The workers that still run something by then.
+    #[track_caller]
     pub fn stop(&self, wait_max: Duration) -> Result<(), Vec<Busy>> {
         let deadline = self.0.threads.now() + wait_max;
         let gate = self.0.threads.gate("pool stop");
@@ -452,6 +482,10 @@ impl Pool {
         self.roster.lock().expect("nothing panics under the roster's lock")
     }
 
+    fn busy_workers(&self) -> Vec<Busy> {
+        self.roster().workers.iter().filter_map(|worker| worker.busy()).collect()
+    }
+
     fn call_standby(self: &Arc<Self>) {
         self.watched_queue.visit();
         if self.queue.is_empty() || self.standby.swap(true, Ordering::SeqCst) {
@@ -493,12 +527,16 @@ impl Pool {
             let mut roster = self.roster();
             roster.workers_ever += 1;
             let name = format!("{}-{}", self.name, roster.workers_ever);
-            let slot = Arc::new(Slot { gate: self.threads.gate(&name), name, running: Mutex::new(Running::Nothing) });
+            let slot = Arc::new(Slot {
+                gate: self.threads.gate_from(&name, self.made),
+                name,
+                running: Mutex::new(Running::Nothing),
+            });
             roster.workers.push(slot.clone());
             slot
         };
         let (pool, worker) = (self.clone(), slot.clone());
-        let started = self.threads.spawn(&slot.name, Box::new(move || pool.work(&worker)));
+        let started = self.threads.spawn_from(&slot.name, Box::new(move || pool.work(&worker)), self.made);
         if started.is_err() {
             self.roster().forget(&slot);
         }
@@ -626,6 +664,25 @@ impl Pool {
     }
 }
 
+impl Outstanding for Pool {
+    fn outstanding(&self) -> Vec<Pending> {
+        let queued: Vec<Running> = {
+            // Under the lock nothing is added, and a worker that finds the queue empty meanwhile looks again.
+            let _roster = self.roster();
+            let tasks: Vec<Task> = std::iter::from_fn(|| self.queue.pop()).collect();
+            let queued = tasks.iter().map(Running::of).collect();
+            tasks.into_iter().for_each(|task| self.queue.push(task));
+            queued
+        };
+        let busy = self.busy_workers().into_iter();
+        let mut all: Vec<Pending> =
+            busy.map(|busy| Pending::new("job", format!("{} runs {}", busy.worker, busy.job))).collect();
+        let waits = |job| Pending::new("job", format!("{job} waits for a worker of the pool `{}`", self.name));
+        all.extend(queued.iter().filter_map(Running::describe).map(waits));
+        all
+    }
+}
+
 impl Roster {
     /// Workers there are and will be.
     fn staying(&self) -> usize {
@@ -657,12 +714,9 @@ enum Wait {
 fn run(slot: &Slot, task: Task, worker: &mut Worker<'_>) {
     let pool = worker.pool;
     pool.busy.fetch_add(1, Ordering::SeqCst);
-    slot.set(match &task {
-        Task::Call(_) => Running::Call,
-        Task::Job(job) => Running::Job(job.clone()),
-    });
+    slot.set(Running::of(&task));
     let outcome = catch_unwind(AssertUnwindSafe(|| match task {
-        Task::Call(call) => call(),
+        Task::Call(call, _) => call(),
         Task::Job(job) => job.run(worker),
     }));
     slot.set(Running::Nothing);

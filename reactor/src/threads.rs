@@ -1,14 +1,16 @@
 //! Threads of whichever ground, behind one type; and shared state that a simulation watches.
 
 use std::io;
-use std::sync::Arc;
+use std::panic::Location;
+use std::sync::{Arc, Weak};
 
-use crate::{Gate, SharedId, Threads, Time};
+use crate::{Gate, Outstanding, Place, SharedId, Threads, Time};
 
 /// The object-safe part of [`Threads`].
 trait Spawner: Send + Sync {
-    fn spawn(&self, name: &str, body: Box<dyn FnOnce() + Send>) -> io::Result<()>;
-    fn gate(&self, name: &str) -> Gate;
+    fn spawn_from(&self, name: &str, body: Box<dyn FnOnce() + Send>, place: Place) -> io::Result<()>;
+    fn gate_from(&self, name: &str, place: Place) -> Gate;
+    fn enlist(&self, pool: Weak<dyn Outstanding + Send + Sync>);
     fn now(&self) -> Time;
     fn shared(&self, name: &str) -> SharedId;
     fn visit(&self, shared: SharedId);
@@ -17,11 +19,14 @@ trait Spawner: Send + Sync {
 }
 
 impl<T: Threads> Spawner for T {
-    fn spawn(&self, name: &str, body: Box<dyn FnOnce() + Send>) -> io::Result<()> {
-        Threads::spawn(self, name, body)
+    fn spawn_from(&self, name: &str, body: Box<dyn FnOnce() + Send>, place: Place) -> io::Result<()> {
+        Threads::spawn_from(self, name, body, place)
     }
-    fn gate(&self, name: &str) -> Gate {
-        Threads::gate(self, name)
+    fn gate_from(&self, name: &str, place: Place) -> Gate {
+        Threads::gate_from(self, name, place)
+    }
+    fn enlist(&self, pool: Weak<dyn Outstanding + Send + Sync>) {
+        Threads::enlist(self, pool);
     }
     fn now(&self) -> Time {
         Threads::now(self)
@@ -61,10 +66,20 @@ impl AnyThreads {
 
 impl Threads for AnyThreads {
     fn spawn(&self, name: &str, body: Box<dyn FnOnce() + Send>) -> io::Result<()> {
-        self.0.spawn(name, body)
+        // The caller would be lost behind the virtual call.
+        self.0.spawn_from(name, body, Location::caller())
     }
     fn gate(&self, name: &str) -> Gate {
-        self.0.gate(name)
+        self.0.gate_from(name, Location::caller())
+    }
+    fn spawn_from(&self, name: &str, body: Box<dyn FnOnce() + Send>, place: Place) -> io::Result<()> {
+        self.0.spawn_from(name, body, place)
+    }
+    fn gate_from(&self, name: &str, place: Place) -> Gate {
+        self.0.gate_from(name, place)
+    }
+    fn enlist(&self, pool: Weak<dyn Outstanding + Send + Sync>) {
+        self.0.enlist(pool);
     }
     fn now(&self) -> Time {
         self.0.now()

@@ -89,6 +89,13 @@ impl<P> Timers<P> {
         self.heap.len()
     }
 
+    /// All entries, in the order in which they are due.
+    pub(crate) fn in_order(&self) -> Vec<(Time, &P)> {
+        let mut slots = self.heap.clone();
+        slots.sort_by_key(|&slot| (self.entries[slot].deadline, self.entries[slot].sequence));
+        slots.into_iter().map(|slot| (self.entries[slot].deadline, &self.entries[slot].payload)).collect()
+    }
+
     fn next_sequence(&mut self) -> u64 {
         self.sequence += 1;
         self.sequence - 1

@@ -4,9 +4,10 @@ use std::fmt::Write;
 
 use handwound_reactor::Time;
 
+use crate::client::Parting;
 use crate::network::Owner;
 use crate::sockets::Kind;
-use crate::waits;
+use crate::waits::{self, Next};
 use crate::world::{Op, World};
 
 /// What a simulated thread is doing.
@@ -105,7 +106,7 @@ pub(crate) fn sockets(world: &World) -> Vec<String> {
                 Kind::Free => {}
                 Kind::Listener(listener) => {
                     let address = &world.net.listeners[listener as usize].address;
-                    lines.push(format!("{name} listens at {address}, {}", opened(world, slot.made)));
+                    lines.push(format!("{name} listens at {address}, opened {}", waits::made(world, slot.made)));
                 }
                 Kind::Stream { connection, side } => {
                     let connection = &world.net.connections[connection as usize];
@@ -120,9 +121,9 @@ pub(crate) fn sockets(world: &World) -> Vec<String> {
                     };
                     let unread = end.inbox.len();
                     lines.push(format!(
-                        "{name} has conn {} with {whose} open ({unread} bytes unread), {}",
+                        "{name} has conn {} with {whose} open ({unread} bytes unread), opened {}",
                         connection.serial,
-                        opened(world, slot.made)
+                        waits::made(world, slot.made)
                     ));
                 }
             }
@@ -131,8 +132,31 @@ pub(crate) fn sockets(world: &World) -> Vec<String> {
     lines
 }
 
-fn opened(world: &World, (at, by): (Time, u32)) -> String {
-    format!("opened by {} at {at}", waits::actor(world, by))
+/// How a client stands, and why nothing more may have come for it.
+pub(crate) fn client(world: &World, index: u32, parting: Parting) -> String {
+    let state = &world.net.clients[index as usize];
+    let (sent, received) = (state.transcript.sent_bytes().len(), state.transcript.received_bytes().len());
+    let unsent = match state.outbox.len() {
+        0 => String::new(),
+        bytes => format!(" ({bytes} more wait for room)"),
+    };
+    let stands = match parting {
+        Parting::Open => "its connection is open",
+        Parting::Finished => "the server has ended its stream",
+        Parting::Reset => "the connection was reset",
+        Parting::Refused => "nobody listened where it connected",
+        Parting::Unanswered => "its connect got no answer",
+    };
+    let who = client_text(world, index);
+    let mut text = format!("{who} has sent {sent} bytes{unsent} and received {received}; {stands}\n");
+    match waits::next_move(world) {
+        Some(Next::Now) => text.push_str("the world has not come to rest: Sim::settle lets it go on\n"),
+        Some(Next::At(time)) => {
+            let _ = writeln!(text, "the world goes on at {time}: Sim::advance or Sim::settle winds the clock");
+        }
+        None => text.push_str("nothing moves without new input\n"),
+    }
+    text + &waits::text(world)
 }
 
 fn client_text(world: &World, client: u32) -> String {

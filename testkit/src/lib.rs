@@ -143,6 +143,7 @@ mod bounded;
 mod buffer;
 #[cfg(feature = "proptest")]
 mod cases;
+mod census;
 mod chance;
 mod choices;
 mod client;

@@ -1,9 +1,10 @@
 //! Who made what, and who answered whom last. Kept for diagnoses only: nothing that happens depends on it.
 
 use std::collections::BTreeMap;
-use std::panic::Location;
+use std::fmt;
+use std::sync::{Arc, Weak};
 
-use handwound_reactor::Time;
+use handwound_reactor::{Outstanding, Place, Time};
 
 use crate::trace::What;
 
@@ -13,8 +14,8 @@ pub(crate) struct Made {
     pub(crate) at: Time,
     /// A task, the test or the network.
     pub(crate) by: u32,
-    /// Where in the test's code, if it was the test.
-    pub(crate) place: Option<&'static Location<'static>>,
+    /// Where in the code.
+    pub(crate) place: Option<Place>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -33,8 +34,19 @@ pub(crate) struct Origins {
     by_name: Vec<Option<u32>>,
     /// What the test has said about who answers a gate.
     declared: BTreeMap<String, String>,
-    /// Where in the test's code the next thing is made.
-    place: Option<&'static Location<'static>>,
+    /// Where in the code the next thing is made.
+    place: Option<Place>,
+    pools: Pools,
+}
+
+/// Pools that have made themselves known, to be asked what they have still to do.
+#[derive(Default)]
+pub(crate) struct Pools(Vec<Weak<dyn Outstanding + Send + Sync>>);
+
+impl fmt::Debug for Pools {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Pools({})", self.0.len())
+    }
 }
 
 impl Origins {
@@ -45,14 +57,24 @@ impl Origins {
         self.by_name.clear();
         self.declared.clear();
         self.place = None;
+        self.pools.0.clear();
+    }
+
+    pub(crate) fn enlist(&mut self, pool: Weak<dyn Outstanding + Send + Sync>) {
+        self.pools.0.push(pool);
+    }
+
+    /// Pools that there still are. To be asked outside of the world: they may look at it.
+    pub(crate) fn pools(&self) -> Vec<Arc<dyn Outstanding + Send + Sync>> {
+        self.pools.0.iter().filter_map(Weak::upgrade).collect()
     }
 
     /// The next thing is made there.
-    pub(crate) fn at_place(&mut self, place: &'static Location<'static>) {
+    pub(crate) fn at_place(&mut self, place: Place) {
         self.place = Some(place);
     }
 
-    pub(crate) fn take_place(&mut self) -> Option<&'static Location<'static>> {
+    pub(crate) fn take_place(&mut self) -> Option<Place> {
         self.place.take()
     }
 
@@ -61,7 +83,8 @@ impl Origins {
         if self.gates.len() <= index {
             self.gates.resize(index + 1, None);
         }
-        self.gates[index] = Some(Gate { made: Made { at, by, place: None }, answered: None });
+        let place = self.place.take();
+        self.gates[index] = Some(Gate { made: Made { at, by, place }, answered: None });
     }
 
     /// Called for each event.

@@ -2,11 +2,16 @@
 
 use std::fmt;
 use std::io;
+use std::panic::Location;
+use std::rc;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use handwound_reactor::{Address, Close, Event, ListenOptions, Reactor, Received, Sock, Time, Wake, Waker};
+use handwound_reactor::{
+    Address, Close, Event, ListenOptions, Outstanding, Place, Reactor, Received, Sock, Time, Wake, Waker,
+};
 
+use crate::census;
 use crate::driver::act;
 use crate::faults::Call;
 use crate::shared::Shared;
@@ -27,6 +32,8 @@ pub struct MockReactor {
     world: Arc<Shared>,
     index: u32,
     drift: Drift,
+    /// On whose behalf the next socket is made.
+    place: Option<Place>,
 }
 
 impl fmt::Debug for MockReactor {
@@ -38,7 +45,7 @@ impl fmt::Debug for MockReactor {
 impl MockReactor {
     pub(crate) fn new(world: Arc<Shared>, name: &str, drift: Drift) -> MockReactor {
         let index = world.with(|w| w.new_reactor(name));
-        MockReactor { world, index, drift }
+        MockReactor { world, index, drift, place: None }
     }
 
     pub(crate) fn drift(&self) -> Drift {
@@ -73,7 +80,8 @@ impl Reactor for MockReactor {
     }
 
     fn listen(&mut self, at: &Address, options: &ListenOptions) -> io::Result<Sock> {
-        self.socket(|w, reactor| w.listen(reactor, at, options))
+        let place = self.place.take().unwrap_or(Location::caller());
+        self.socket(|w, reactor| made_at(w, place, |w| w.listen(reactor, at, options)))
     }
 
     fn accept(&mut self, listener: Sock) -> io::Result<(Sock, Address)> {
@@ -81,7 +89,8 @@ impl Reactor for MockReactor {
     }
 
     fn connect(&mut self, to: &Address) -> io::Result<Sock> {
-        self.socket(|w, reactor| w.connect(reactor, to))
+        let place = self.place.take().unwrap_or(Location::caller());
+        self.socket(|w, reactor| made_at(w, place, |w| w.connect(reactor, to)))
     }
 
     fn connect_result(&mut self, sock: Sock) -> io::Result<bool> {
@@ -123,6 +132,23 @@ impl Reactor for MockReactor {
     fn waker(&self) -> Waker {
         Waker::new(Arc::new(SimWaker { world: Arc::clone(&self.world), reactor: self.index }))
     }
+
+    fn at_place(&mut self, place: Place) {
+        self.place = Some(place);
+    }
+
+    fn enlist(&mut self, event_loop: rc::Weak<dyn Outstanding>) {
+        census::enlist(&self.world, event_loop);
+    }
+}
+
+/// What `make` makes is made there.
+fn made_at<R>(world: &mut World, place: Place, make: impl FnOnce(&mut World) -> R) -> R {
+    world.trace.origins.at_place(place);
+    let made = make(world);
+    // It may have made nothing.
+    world.trace.origins.take_place();
+    made
 }
 
 impl Drop for MockReactor {

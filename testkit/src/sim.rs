@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use handwound_reactor::{Address, Time};
 
+use crate::census;
 use crate::choices::{Choices, Family};
 use crate::client::Client;
 use crate::diagnosis::{self, GateInfo, TaskInfo};
@@ -30,7 +31,7 @@ use crate::world::{Goal, World};
 /// The same [`Choices`] and the same test make the same run. Dropping it unwinds the threads that are left, and
 /// panics when the choices were a replay of which decisions are left over.
 pub struct Sim {
-    driver: Rc<Driver>,
+    pub(crate) driver: Rc<Driver>,
     /// What else the test counts among what must not be left over.
     pub(crate) watches: Watches,
 }
@@ -300,7 +301,8 @@ pub trait Destination {
     /// The client it makes.
     type Client;
 
-    /// A new client that connects here.
+    /// A new client that connects here. Diagnoses say that it was made where this was called.
+    #[track_caller]
     fn client(&self, sim: &Sim) -> Self::Client;
 }
 
@@ -316,6 +318,7 @@ impl Drop for Sim {
     fn drop(&mut self) {
         let (choices, _) = self.take_choices();
         self.driver.stop();
+        census::forget(&self.driver.world);
         Shared::recycle(&self.driver.world);
         if let Some(why) = choices.verdict()
             && !std::thread::panicking()

@@ -3,6 +3,8 @@
 use std::cell::RefCell;
 use std::fmt::Write;
 
+use crate::census;
+use crate::client::Client;
 use crate::diagnosis;
 use crate::diagram;
 use crate::perfetto;
@@ -35,46 +37,48 @@ impl Watches {
 
 /// Diagnoses.
 impl Sim {
-    /// Has [`assert_clean`](Sim::assert_clean) also ask `left` what is left over: a line for each timer, job or
-    /// whatever else lives above the seam. Empty means clean. What it holds lives as long as this world; it runs
-    /// on the test's thread, when asked.
+    /// Has [`assert_clean`](Sim::assert_clean) also ask `left` what is left over: a line for each thing of a kind that
+    /// this crate does not know. Event loops and thread pools need no watching. Empty means clean. What it holds lives
+    /// as long as this world; it runs on the test's thread, when asked.
     ///
     /// ```
     /// # use handwound_testkit::{Choices, Sim};
-    /// # use handwound_reactor::ThreadPool;
+    /// # use std::{cell::RefCell, rc::Rc};
     /// let sim = Sim::new(Choices::calm());
-    /// let pool = ThreadPool::new(sim.threads(), 1..=1);
-    /// let watched = pool.clone();
-    /// sim.watch("pool", move || match watched.counts() {
-    ///     counts if counts.busy + counts.queued == 0 => vec![],
-    ///     counts => vec![format!("{counts:?}")],
-    /// });
-    /// pool.submit(|| {})?;
-    /// assert!(sim.leftovers().starts_with("  pool: Counts"));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// let leases = Rc::new(RefCell::new(vec!["10.0.0.7".to_owned()]));
+    /// let watched = Rc::clone(&leases);
+    /// sim.watch("lease", move || watched.borrow().clone());
+    /// assert_eq!(sim.leftovers(), "  lease: 10.0.0.7\n");
+    /// leases.borrow_mut().clear();
+    /// sim.assert_clean();
     /// ```
     pub fn watch(&self, what: &str, left: impl Fn() -> Vec<String> + 'static) {
         self.watches.add(what, Box::new(left));
     }
 
-    /// What is left over: open sockets, live threads, gates somebody is parked at, each with who made it and when,
-    /// and what is [watched](Sim::watch). One a line; empty when all is clean.
+    /// What is left over: open sockets, live threads, gates somebody is parked at, timers and calls of event loops,
+    /// jobs of thread pools, each with where it was made (and by whom and when, where the world knows), and what is
+    /// [watched](Sim::watch). One a line; empty when all is clean. Loops and pools that are dropped have nothing left.
     pub fn leftovers(&self) -> String {
         let mut text = self.with(|w| diagnosis::left_over(w));
+        for pending in census::outstanding(&self.driver.world) {
+            let _ = writeln!(text, "  {pending}");
+        }
         // Out of the world: what is watched may look at it.
         text.push_str(&self.watches.text());
         text
     }
 
-    /// Checks that reactors have no socket open, that all threads have ended, and that nothing
-    /// [watched](Sim::watch) is left over.
+    /// Checks that reactors have no socket open, that all threads have ended, that no timer and no job waits, and that
+    /// nothing [watched](Sim::watch) is left over.
     ///
     /// # Panics
     /// With a list of what is left, and where each was made.
     #[track_caller]
     pub fn assert_clean(&self) {
         let left = self.leftovers();
-        assert!(left.is_empty(), "left over at {}:\n{left}", self.now());
+        let stuck = self.deadlock().map(|deadlock| deadlock.to_string()).unwrap_or_default();
+        assert!(left.is_empty(), "left over at {}:\n{left}{stuck}", self.now());
     }
 
     /// All threads that wait, oldest first, each with what it waits for and who has answered it before.
@@ -105,6 +109,29 @@ impl Sim {
         if let Some(deadlock) = self.deadlock() {
             panic!("{deadlock}");
         }
+    }
+}
+
+impl Client {
+    /// How this client stands, for messages about an answer that has not come: what it has sent and received, whether
+    /// the world could still go on, and who waits for what, with the ring of a deadlock.
+    ///
+    /// ```
+    /// # use handwound_reactor::{Address, ListenOptions, Reactor};
+    /// # use handwound_testkit::{Choices, Sim};
+    /// # let sim = Sim::new(Choices::calm());
+    /// # let mut reactor = sim.reactor("server");
+    /// # let at = Address::Tcp("127.0.0.1:80".parse()?);
+    /// # let listener = reactor.listen(&at, &ListenOptions::default())?;
+    /// let client = sim.connect(&at);
+    /// client.send("hello?");
+    /// sim.settle();
+    /// assert!(client.diagnosis().contains("has sent 6 bytes and received 0; its connection is open"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn diagnosis(&self) -> String {
+        let parting = self.closing();
+        self.world(|w, index| diagnosis::client(w, index, parting))
     }
 }
 

@@ -4,13 +4,14 @@ use std::collections::VecDeque;
 use std::io::{self, ErrorKind, IoSlice};
 use std::net::SocketAddr;
 
-use handwound_reactor::{Address, Close, Event, ListenOptions, Received, Sock, Time};
+use handwound_reactor::{Address, Close, Event, ListenOptions, Received, Sock};
 
 use crate::addresses::{clash, port};
 use crate::choices::Family;
 use crate::errno::EMFILE;
 use crate::faults::Call;
 use crate::network::{Link, Listener, Owner};
+use crate::origins::Made;
 use crate::trace::{INTERRUPTED, Name, What};
 use crate::world::{HOSTS, World};
 
@@ -26,7 +27,7 @@ pub(crate) struct Slot {
     generation: u32,
     pub(crate) kind: Kind,
     /// When, and by whom, it was opened.
-    pub(crate) made: (Time, u32),
+    pub(crate) made: Made,
     /// The edge that waits to be polled.
     readable: bool,
     writable: bool,
@@ -118,6 +119,10 @@ impl World {
         self.admit(listener);
         let number = self.number(connection, 1);
         self.note(What::Accept, number >> 1, 0);
+        // For whoever listens here.
+        if let Some(place) = self.slot(reactor, sock.slot).made.place {
+            self.trace.origins.at_place(place);
+        }
         let accepted = self.new_slot(reactor, Kind::Stream { connection, side: 1 });
         self.end_of(connection, 1).owner = Owner::Reactor { reactor, slot: accepted.slot };
         self.writable(connection, 1);
@@ -395,7 +400,7 @@ impl World {
     }
 
     fn new_slot(&mut self, reactor: u32, kind: Kind) -> Sock {
-        let made = (self.now, self.actor);
+        let made = Made { at: self.now, by: self.actor, place: self.trace.origins.take_place() };
         let state = &mut self.net.reactors[reactor as usize];
         let slot = state.free.pop().unwrap_or_else(|| {
             let (readable, writable, queued) = (false, false, false);

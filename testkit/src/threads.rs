@@ -2,9 +2,10 @@
 
 use std::fmt;
 use std::io;
-use std::sync::Arc;
+use std::panic::Location;
+use std::sync::{Arc, Weak};
 
-use handwound_reactor::{Gate, Parking, SharedId, Threads, Time, Unparked};
+use handwound_reactor::{Gate, Outstanding, Parking, Place, SharedId, Threads, Time, Unparked};
 
 use crate::driver::act;
 use crate::faults::Call;
@@ -31,8 +32,9 @@ impl SimThreads {
         SimThreads { world, drift }
     }
 
-    fn gate_for(&self, shared: Option<SharedId>, name: &str) -> Gate {
+    fn gate_for(&self, shared: Option<SharedId>, name: &str, place: Option<Place>) -> Gate {
         let index = self.world.with(|w| {
+            place.into_iter().for_each(|place| w.trace.origins.at_place(place));
             let index = w.new_gate(name);
             w.holds.gate_is_at(index, shared);
             index
@@ -43,6 +45,10 @@ impl SimThreads {
 
 impl Threads for SimThreads {
     fn spawn(&self, name: &str, body: Box<dyn FnOnce() + Send>) -> io::Result<()> {
+        self.spawn_from(name, body, Location::caller())
+    }
+
+    fn spawn_from(&self, name: &str, body: Box<dyn FnOnce() + Send>, place: Place) -> io::Result<()> {
         let refused = act(&self.world, Op::Spawn, |w| {
             if w.stopping {
                 // Its body is dropped, outside of the lock.
@@ -55,6 +61,7 @@ impl Threads for SimThreads {
                 w.note_name(What::SpawnFail, name, 0);
                 return Some(body);
             }
+            w.trace.origins.at_place(place);
             w.spawn(name, Some(body));
             None
         });
@@ -66,11 +73,15 @@ impl Threads for SimThreads {
     }
 
     fn gate(&self, name: &str) -> Gate {
-        self.gate_for(None, name)
+        self.gate_from(name, Location::caller())
+    }
+
+    fn gate_from(&self, name: &str, place: Place) -> Gate {
+        self.gate_for(None, name, Some(place))
     }
 
     fn gate_at(&self, shared: SharedId, name: &str) -> Gate {
-        self.gate_for(Some(shared), name)
+        self.gate_for(Some(shared), name, None)
     }
 
     fn hold(&self, shared: SharedId, held: bool) {
@@ -78,6 +89,10 @@ impl Threads for SimThreads {
             let holder = held.then_some(w.actor);
             w.holds.hold(shared, holder);
         });
+    }
+
+    fn enlist(&self, pool: Weak<dyn Outstanding + Send + Sync>) {
+        self.world.with(|w| w.trace.origins.enlist(pool));
     }
 
     fn now(&self) -> Time {

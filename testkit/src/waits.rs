@@ -180,6 +180,28 @@ pub(crate) fn tell(world: &World) -> bool {
     world.live().iter().any(|&task| !polls(task)) || deadlock(world).is_some()
 }
 
+/// When something would move if the world were driven on.
+pub(crate) enum Next {
+    Now,
+    At(Time),
+}
+
+/// The next move; `None` where nothing moves without new input.
+pub(crate) fn next_move(world: &World) -> Option<Next> {
+    let ops = world.live().iter().filter_map(|&task| world.tasks[task as usize].op);
+    let mut next = world.net.next_due();
+    for op in ops {
+        match op {
+            op if world.enabled(op) => return Some(Next::Now),
+            Op::Park { until: Some(until), .. } | Op::Poll { until: Some(until), .. } if until < NEVER => {
+                next = Some(next.map_or(until, |next| next.min(until)));
+            }
+            _ => {}
+        }
+    }
+    next.map(|time| if time <= world.now { Next::Now } else { Next::At(time) })
+}
+
 /// Whether threads wait without a deadline, and nothing can move any more.
 pub(crate) fn stuck(world: &World) -> bool {
     let waits = all(world);

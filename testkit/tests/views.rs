@@ -4,9 +4,10 @@
 use std::io::{ErrorKind, IoSlice, Write as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::Command;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use handwound_reactor::{Address, Close, ListenOptions, Reactor, Threads};
+use handwound_reactor::{Address, Close, EventLoop, ListenOptions, Protocol, Reactor, ThreadPool, Threads, Transport};
 use handwound_testkit::{Choices, Sim, report};
 
 /// What the closure panics with.
@@ -189,18 +190,125 @@ fn a_livelock_tells_who_goes_round_and_how() {
     insta::assert_snapshot!(panics_with(|| sim.settle()));
 }
 
+/// The text without lines and columns of this file, which change with every edit.
+fn without_lines(text: &str) -> String {
+    let mut parts = text.split("views.rs:");
+    let mut clean = parts.next().unwrap().to_owned();
+    for part in parts {
+        clean += "views.rs:[line]";
+        clean += part.trim_start_matches(|c: char| c.is_ascii_digit() || c == ':');
+    }
+    clean
+}
+
 #[test]
 fn what_is_left_over_says_who_made_it_and_where() {
     let sim = shouting(Choices::calm());
-    sim.watch("timers", || vec!["1 pending".to_owned()]);
+    sim.watch("lease", || vec!["1 not given back".to_owned()]);
     sim.watch("nothing", Vec::new);
-    let text = panics_with(|| sim.assert_clean());
-    let threads = text.lines().filter(|line| line.contains("thread: ")).collect::<Vec<_>>();
-    assert!(threads[0].starts_with("  thread: worker waits at gate jobs, started by the test at +0.000s ("), "{text}");
-    assert!(threads[0].contains("views.rs:"), "{text}");
-    assert!(text.contains("socket: server listens at 127.0.0.1:40001, opened by the test at +0.000s\n"), "{text}");
-    assert!(text.contains("gate: worker is parked at `jobs`, made by the test at +0.000s\n"), "{text}");
-    assert!(text.ends_with("  timers: 1 pending\n"), "{text}");
+    insta::assert_snapshot!(without_lines(&panics_with(|| sim.assert_clean())));
+}
+
+/// What `response` says when there is none: the answer is held up by a deadlock, or nobody has let the world go on.
+#[test]
+fn a_response_that_has_not_come_says_who_waits_for_what() {
+    let sim = Sim::new(Choices::calm());
+    let (threads, keys) = (sim.threads(), ["left", "right"].map(|name| sim.threads().gate(name)));
+    let server = handwound_wsgi::testing::serve(&sim, 2, move |call: &handwound_wsgi::Call| {
+        // Each holds one key, and waits for the other's.
+        let (mine, other) = if call.request().path_info() == b"/left" { (0, 1) } else { (1, 0) };
+        threads.sleep(Duration::from_secs(1));
+        keys[other].park();
+        keys[mine].unpark();
+        call.start_response("200 OK", &[])?;
+        Ok("never")
+    });
+    sim.answered_by("left", "worker-2");
+    sim.answered_by("right", "worker-1");
+    let (left, right) = (server.get(&sim, "/left"), server.get(&sim, "/right"));
+    let early = panics_with(|| drop(left.response()));
+    sim.settle_now();
+    let asleep = panics_with(|| drop(left.response()));
+    sim.settle();
+    let late = panics_with(|| drop(right.response()));
+    insta::assert_snapshot!(without_lines(&format!("{early}\n{asleep}\n{late}")));
+}
+
+/// Everything that an event loop and its pool can leave behind, each with the line that made it.
+#[test]
+fn timers_jobs_sockets_threads_and_gates_name_their_places() {
+    let sim = Sim::new(Choices::calm());
+    let event_loop = EventLoop::new(sim.reactor("server"), sim.threads());
+    let at = Address::Tcp("127.0.0.1:80".parse().unwrap());
+    event_loop.listen(&at, &ListenOptions::default(), |_peer| Patient).unwrap();
+    event_loop.suggest_thread_pool(1..=1);
+    let pool = event_loop.thread_pool();
+    event_loop.call_later(Duration::from_secs(3600), |_| {});
+    let running = event_loop.clone();
+    sim.spawn("loop", move || drop(running.run()));
+    let client = sim.connect(&at);
+    client.send("abc");
+    let (threads, gate) = (sim.threads(), sim.threads().gate("never"));
+    pool.submit(move || gate.park()).unwrap();
+    pool.submit_with_result(|| 1, |_| {}).unwrap();
+    sim.settle_now();
+    sim.spawn("sleeper", move || threads.sleep(Duration::from_secs(7200)));
+    sim.settle_now();
+    event_loop.call_from_thread(|_| {}).unwrap();
+    insta::assert_snapshot!(without_lines(&sim.leftovers()));
+    // The same places by themselves, for tests of one's own.
+    let timer = &event_loop.outstanding()[2];
+    assert_eq!((timer.kind, timer.place.map(|place| place.file().ends_with("views.rs"))), ("timer", Some(true)));
+    let jobs = pool.outstanding();
+    assert!(jobs[0].what.starts_with("worker-1 runs a call submitted at ") && jobs.len() == 2, "{jobs:?}");
+}
+
+/// Waits for more, for five seconds.
+struct Patient;
+
+impl Protocol for Patient {
+    fn received(&mut self, transport: &mut Transport, _bytes: &[u8]) {
+        transport.set_timeout(Duration::from_secs(5));
+    }
+}
+
+#[test]
+fn asking_what_is_queued_changes_neither_jobs_nor_their_order() {
+    let sim = Sim::new(Choices::calm());
+    let pool = ThreadPool::new(sim.threads(), 1..=1);
+    let done = Arc::new(Mutex::new(Vec::new()));
+    for job in 0..5 {
+        let done = Arc::clone(&done);
+        pool.submit(move || done.lock().unwrap().push(job)).unwrap();
+    }
+    assert_eq!(pool.outstanding().len(), 5);
+    pool.start().unwrap();
+    sim.settle();
+    assert_eq!(*done.lock().unwrap(), [0, 1, 2, 3, 4]);
+    assert_eq!(pool.outstanding(), []);
+    pool.begin_stop(|| {});
+    sim.settle();
+    sim.assert_clean();
+}
+
+/// A stopped loop's own timers are no leftovers; those of its user, who will never be called, are.
+#[test]
+fn a_stopped_loop_leaves_only_what_its_user_left() {
+    let stopped = |call_later: bool| {
+        let sim = Sim::new(Choices::calm());
+        let event_loop = EventLoop::new(sim.reactor("server"), sim.threads());
+        let running = event_loop.clone();
+        sim.spawn("loop", move || drop(running.run()));
+        sim.settle_now();
+        if call_later {
+            event_loop.call_later(Duration::from_secs(60), |_| {});
+        }
+        event_loop.call_from_thread(|event_loop| event_loop.stop().unwrap()).unwrap();
+        sim.settle_now();
+        without_lines(&sim.leftovers())
+    };
+    assert_eq!(stopped(false), "");
+    assert_eq!(stopped(true), "  timer: a delayed call, due at +60.000s (testkit/tests/views.rs:[line])\n");
 }
 
 #[test]
@@ -214,7 +322,7 @@ fn a_socket_left_open_names_the_client_and_who_accepted() {
     client.send("abc");
     let left = sim.leftovers();
     assert!(left.contains("server has conn 0 with client 0 (made at "), "{left}");
-    assert!(left.contains(") open (3 bytes unread), opened by the test at +0.000s"), "{left}");
+    assert!(left.contains(") open (3 bytes unread), opened by the test at +0.000s (testkit/tests/views.rs:"), "{left}");
     reactor.close(accepted.0, Close::Graceful);
     reactor.close(listener, Close::Graceful);
     assert_eq!(sim.leftovers(), "");

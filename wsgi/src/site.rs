@@ -83,6 +83,7 @@ impl Site {
     ///
     /// # Errors
     /// As [`EventLoop::listen`].
+    #[track_caller]
     pub fn listen(&self, event_loop: &EventLoop, at: &Address, options: &ListenOptions) -> io::Result<Listening> {
         let shared = self.0.clone();
         let threads = event_loop.threads();
