@@ -7,11 +7,14 @@ use handwound_reactor::Time;
 use crate::story::{Story, Who};
 use crate::timeline::quoted;
 
+/// How long an act is drawn; nothing is bound to slices of no length. Acts are so far apart at least.
+const ACT_NANOS: u128 = 1;
+
 /// A whole file.
 pub(crate) fn json(story: &Story) -> String {
     let mut events = Vec::new();
     let mut event = |body: String| events.push(format!("{{\"pid\":1,{body}}}"));
-    event("\"ph\":\"M\",\"name\":\"process_name\",\"args\":{\"name\":\"handwound\"}".to_owned());
+    event("\"tid\":0,\"ph\":\"M\",\"name\":\"process_name\",\"args\":{\"name\":\"handwound\"}".to_owned());
     for (lane, (who, name)) in story.lanes.iter().enumerate() {
         let tid = lane + 1;
         let name = quoted(&match who {
@@ -27,17 +30,21 @@ pub(crate) fn json(story: &Story) -> String {
     let stamp = |act: usize| micros(times.get(act).copied().unwrap_or_else(|| times.last().map_or(0, |last| last + 1)));
     for wait in &story.waits {
         let (from, to) = (wait.from, wait.to.unwrap_or(end));
-        // Between the two acts, touching neither.
-        let (start, length) = (times[from], times.get(to).copied().unwrap_or(times[end - 1] + 1) - times[from]);
+        // Between the two acts, touching neither: slices of one thread must nest.
+        let start = times[from] + ACT_NANOS;
+        let length = times.get(to).copied().unwrap_or(times[end - 1] + 2 * ACT_NANOS).saturating_sub(start);
+        if length == 0 {
+            continue;
+        }
         let (tid, name) = (wait.lane + 1, quoted(&wait.text));
         let (start, length) = (micros(start), micros(length));
         event(format!("\"tid\":{tid},\"ph\":\"X\",\"cat\":\"wait\",\"name\":{name},\"ts\":{start},\"dur\":{length}"));
     }
     for (index, act) in story.acts.iter().enumerate() {
         let (tid, ts, name, kind) = (act.lane + 1, stamp(index), quoted(&act.text), act.kind.text());
-        let at = quoted(&act.at.to_string());
+        let (at, length) = (quoted(&act.at.to_string()), micros(ACT_NANOS));
         event(format!(
-            "\"tid\":{tid},\"ph\":\"X\",\"cat\":\"{kind}\",\"name\":{name},\"ts\":{ts},\"dur\":0,\"args\":{{\"at\":{at},\"event\":{index}}}"
+            "\"tid\":{tid},\"ph\":\"X\",\"cat\":\"{kind}\",\"name\":{name},\"ts\":{ts},\"dur\":{length},\"args\":{{\"at\":{at},\"event\":{index}}}"
         ));
     }
     for (id, link) in story.links.iter().enumerate() {
@@ -62,7 +69,7 @@ fn times(story: &Story) -> Vec<u128> {
     let mut last = None;
     let place = |at: Time| at.since_start().as_nanos();
     let after = |act: &crate::story::Act| {
-        let time = last.map_or(place(act.at), |last: u128| place(act.at).max(last + 1));
+        let time = last.map_or(place(act.at), |last: u128| place(act.at).max(last + ACT_NANOS));
         last = Some(time);
         time
     };

@@ -77,8 +77,19 @@ impl Sim {
     #[track_caller]
     pub fn assert_clean(&self) {
         let left = self.leftovers();
+        if left.is_empty() {
+            return;
+        }
         let stuck = self.deadlock().map(|deadlock| deadlock.to_string()).unwrap_or_default();
-        assert!(left.is_empty(), "left over at {}:\n{left}{stuck}", self.now());
+        // Whoever forgets to stop a server sees this first.
+        let hint = match left.contains("  thread: ") {
+            true => {
+                "what still runs has to be told to end before this check (EventLoop::stop, by call_from_thread; \
+                 ThreadPool::begin_stop), and Sim::settle lets it\n"
+            }
+            false => "",
+        };
+        panic!("left over at {}:\n{left}{stuck}{hint}", self.now());
     }
 
     /// All threads that wait, oldest first, each with what it waits for and who has answered it before.

@@ -27,7 +27,7 @@ fn data(story: &Story) -> String {
     }));
     let links = list(story.links.iter().map(|link| {
         let size = if link.bytes > 0 { format!(" ({} B)", link.bytes) } else { String::new() };
-        let label = quoted(format!("{}{size}", link.label).trim_start());
+        let label = quoted(format!("{}{size}", link.label.trim_end()).trim_start());
         format!("[{},{},{},{label}]", link.from, link.to, kind(link.kind))
     }));
     let waits = list(story.waits.iter().map(|wait| {

@@ -1,7 +1,9 @@
 //! Diagnoses, diagrams, timelines and reports.
 #![allow(clippy::unwrap_used)]
 
-use std::io::{ErrorKind, IoSlice, Write as _};
+mod views_world;
+
+use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::Command;
 use std::sync::{Arc, Mutex};
@@ -9,73 +11,12 @@ use std::time::Duration;
 
 use handwound_reactor::{Address, Close, EventLoop, ListenOptions, Protocol, Reactor, ThreadPool, Threads, Transport};
 use handwound_testkit::{Choices, Sim, report};
+use views_world::shouting;
 
 /// What the closure panics with.
 fn panics_with(does: impl FnOnce()) -> String {
     let payload = catch_unwind(AssertUnwindSafe(does)).unwrap_err();
     payload.downcast_ref::<String>().unwrap().clone()
-}
-
-/// An echo server that has a worker shout, and two clients of which one resets.
-fn shouting(choices: Choices) -> Sim {
-    let sim = Sim::new(choices);
-    let (mut reactor, threads) = (sim.reactor("server"), sim.threads());
-    let at = Address::Tcp("127.0.0.1:0".parse().unwrap());
-    let listener = reactor.listen(&at, &ListenOptions::default()).unwrap();
-    let address = reactor.local_address(listener).unwrap();
-    let waker = reactor.waker();
-    let (work, results) = (std::sync::mpsc::channel(), std::sync::mpsc::channel());
-    let gate = threads.gate("jobs");
-    let jobs = gate.clone();
-    sim.spawn("worker", move || {
-        loop {
-            gate.park();
-            while let Ok::<(_, Vec<u8>), _>((sock, mut text)) = work.1.try_recv() {
-                threads.sleep(Duration::from_millis(10));
-                text.make_ascii_uppercase();
-                results.0.send((sock, text)).unwrap();
-                waker.wake();
-            }
-        }
-    });
-    sim.spawn("loop", move || {
-        let (mut events, mut socks, mut buffer) = (Vec::new(), Vec::new(), [0; 256]);
-        loop {
-            while let Ok((sock, _)) = reactor.accept(listener) {
-                socks.push(sock);
-            }
-            socks.retain(|&sock| {
-                loop {
-                    match reactor.read(sock, &mut buffer) {
-                        Ok(got) if got.bytes > 0 => {
-                            work.0.send((sock, buffer[..got.bytes].to_vec())).unwrap();
-                            jobs.unpark();
-                        }
-                        Err(error) if error.kind() == ErrorKind::WouldBlock => return true,
-                        _ => {
-                            reactor.close(sock, Close::Graceful);
-                            return false;
-                        }
-                    }
-                }
-            });
-            for (sock, text) in results.1.try_iter() {
-                let _ = reactor.write(sock, &[IoSlice::new(&text)]);
-            }
-            reactor.poll(&mut events, None).unwrap();
-        }
-    });
-    let (a, b) = (sim.connect(&address), sim.connect(&address));
-    a.send("first\n");
-    sim.advance(Duration::from_millis(5));
-    b.send("second, ");
-    b.send("in two\nmore\n");
-    sim.advance(Duration::from_millis(20));
-    b.reset();
-    a.send("last");
-    a.finish();
-    sim.settle();
-    sim
 }
 
 #[test]
@@ -329,30 +270,6 @@ fn a_socket_left_open_names_the_client_and_who_accepted() {
 }
 
 #[test]
-fn the_perfetto_file_is_well_formed() {
-    let sim = shouting(Choices::seed(3));
-    let json: serde_json::Value = serde_json::from_str(&sim.perfetto_json()).unwrap();
-    let events = json["traceEvents"].as_array().unwrap();
-    let phase = |phase: &str| events.iter().filter(|event| event["ph"] == phase).collect::<Vec<_>>();
-    let names =
-        phase("M").iter().filter(|e| e["name"] == "thread_name").map(|e| e["args"]["name"].clone()).collect::<Vec<_>>();
-    assert_eq!(names, ["test", "client 0", "client 1", "loop (reactor)", "worker (thread)"]);
-    for event in events.iter().filter(|event| event["ph"] != "M") {
-        assert!(event["ts"].is_number() && event["tid"].is_u64() && event["name"].is_string(), "{event}");
-        assert!((event["ph"] == "X") == event["dur"].is_number(), "{event}");
-    }
-    // Each flow begins once and ends once, not before it began.
-    let (starts, ends) = (phase("s"), phase("f"));
-    assert!(!starts.is_empty() && starts.len() == ends.len());
-    for start in starts {
-        let end = ends.iter().find(|end| end["id"] == start["id"]).unwrap();
-        assert!(end["ts"].as_f64() > start["ts"].as_f64(), "{start} {end}");
-    }
-    let acts: Vec<f64> = phase("X").iter().filter(|e| e["cat"] != "wait").map(|e| e["ts"].as_f64().unwrap()).collect();
-    assert!(acts.len() > 30 && acts.is_sorted_by(|a, b| a < b));
-}
-
-#[test]
 fn the_timeline_asks_for_nothing_from_outside() {
     let page = shouting(Choices::calm()).timeline_html();
     for outside in ["http:", "https:", "src=", "href=", "import ", "url(", "fetch("] {
@@ -380,6 +297,38 @@ fn in_chromium(test: &str, sim: &Sim, view: &str) -> Option<String> {
             None
         }
     }
+}
+
+/// What the page says of itself in an attribute.
+fn attribute(page: &str, name: &str) -> usize {
+    page.split(&format!("{name}=\"")).nth(1).unwrap().split('"').next().unwrap().parse().unwrap()
+}
+
+/// As many events as a long run has: all are there, and a picture of them costs no more than its pixels.
+#[test]
+fn a_timeline_of_tens_of_thousands_of_events_stays_usable() {
+    const TEST: &str = "a_timeline_of_tens_of_thousands_of_events_stays_usable";
+    let sim = Sim::new(Choices::calm());
+    let server = handwound_wsgi::testing::serve(&sim, 4, |call: &handwound_wsgi::Call| {
+        call.start_response("200 OK", &[])?;
+        Ok(call.request().path_info().to_vec())
+    });
+    let clients: Vec<_> = (0..40).map(|_| server.connect(&sim)).collect();
+    while sim.trace().lines().count() < 30_000 {
+        clients.iter().for_each(|client| drop(client.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n")));
+        sim.advance(Duration::from_millis(1));
+    }
+    let events = sim.trace().lines().count();
+    let Some(page) = in_chromium(TEST, &sim, "hide=&zoom=0.001") else { return };
+    assert!(page.contains("data-ready=\"yes\"") && page.contains(&format!("{events} of {events} events")));
+    let all = attribute(&page, "data-drawn");
+    assert!(all > 100 && all < events / 2, "{all} of {events}: what falls on one pixel is drawn once");
+    let near = attribute(&in_chromium(TEST, &sim, "hide=&zoom=30").unwrap(), "data-drawn");
+    assert!(near > 10 && near < 1_000, "{near}: what is out of sight is not drawn");
+    let filtered = in_chromium(TEST, &sim, "hide=&q=client+7").unwrap();
+    let shown: usize =
+        filtered.split(&format!(" of {events} events")).next().unwrap().rsplit('>').next().unwrap().parse().unwrap();
+    assert!(shown > 100 && shown < events / 4, "{shown}");
 }
 
 #[test]
