@@ -6,7 +6,7 @@
 use std::io::ErrorKind;
 
 use crate::line::Tick;
-use crate::network::Cargo;
+use crate::network::{Cargo, RETIRED};
 use crate::trace::What;
 use crate::world::World;
 
@@ -21,7 +21,9 @@ impl World {
     }
 
     pub(crate) fn send_gives_up(&mut self, connection: u32, serial: u32, from: u8) {
-        let current = self.net.connections[connection as usize].serial == serial;
+        let there = &self.net.connections[connection as usize];
+        // Both may have left meanwhile: then nobody is there to be told, and the place is another's or nobody's.
+        let current = there.serial == serial && there.ends[0].owner != RETIRED;
         let end = self.end_of(connection, from);
         if !current || !end.unacknowledged || end.dead {
             return;

@@ -11,8 +11,9 @@ use crate::buffer::Buffer;
 use crate::network::{Link, Owner};
 use crate::pace::Pacing;
 use crate::shared::Shared;
-use crate::trace::What;
+use crate::trace::{What, end_number};
 use crate::transcript::Transcript;
+use crate::trouble::Gap;
 use crate::world::World;
 
 /// How the server has parted from a client.
@@ -52,6 +53,8 @@ pub(crate) struct ClientState {
     received: Vec<u8>,
     taken: usize,
     pub(crate) outbox: Buffer,
+    /// When it sends a short segment next.
+    short: Gap,
     /// Reads as soon as something comes.
     pub(crate) eager: bool,
     pub(crate) writes: Option<Pacing>,
@@ -252,6 +255,7 @@ impl World {
             received: Vec::new(),
             taken: 0,
             outbox: Buffer::default(),
+            short: Gap::default(),
             eager: reads.is_none(),
             writes,
             reads,
@@ -321,7 +325,7 @@ impl World {
             if room == 0 {
                 break;
             }
-            let segment = if self.network.short_writes { self.part_of(room, "segment") } else { room };
+            let segment = if self.network.short_writes { self.segment_of(client, room) } else { room };
             let at = self.now;
             self.net.clients[client as usize].transcript.sent(at, &outbox.as_slice()[..segment]);
             self.transmit(connection, 0, std::iter::once(&outbox.as_slice()[..segment]));
@@ -340,6 +344,14 @@ impl World {
         if (empty || dead) && std::mem::take(&mut self.net.clients[client as usize].lingering) {
             self.part(connection, 0, Close::Graceful);
         }
+    }
+
+    fn segment_of(&mut self, client: u32, room: usize) -> usize {
+        let state = &self.net.clients[client as usize];
+        let (mut gap, subject) = (state.short, end_number(state.serial, 0));
+        let segment = self.part_of(&mut gap, subject, room, "segment");
+        self.net.clients[client as usize].short = gap;
+        segment
     }
 
     fn client_finish(&mut self, client: u32) {

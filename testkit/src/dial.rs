@@ -73,7 +73,7 @@ impl World {
         let by_plan = planned.map(|(_, unanswered)| (!unanswered).then_some(ErrorKind::ConnectionRefused));
         let end = self.end_of(connection, 0);
         let by_trouble = matches!((end.owner, &end.local), (Owner::Reactor { .. }, Address::Tcp(_)));
-        match by_plan.or_else(|| if by_trouble { self.drawn_outcome() } else { None }) {
+        match by_plan.or_else(|| if by_trouble { self.drawn_outcome(serial) } else { None }) {
             None => self.post(connection, 1, Cargo::Connect),
             Some(outcome) => {
                 self.end_of(connection, 1).dead = true;

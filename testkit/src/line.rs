@@ -95,25 +95,33 @@ impl World {
     }
 
     /// How long the next thing is under way.
-    fn latency(&mut self) -> Duration {
+    fn latency(&mut self, subject: u32) -> Duration {
         match self.network.latency {
             Latency::None => Duration::ZERO,
             Latency::Fixed(fixed) => fixed,
             Latency::Between(least, most) => {
                 let micros = u32::try_from(most.saturating_sub(least).as_micros()).unwrap_or(u32::MAX - 1);
-                least + Duration::from_micros(u64::from(self.draw(Family::Latency, micros + 1, "latency in us")))
+                least
+                    + Duration::from_micros(u64::from(self.draw_about(
+                        Family::Latency,
+                        subject,
+                        micros + 1,
+                        "latency in us",
+                    )))
             }
-            Latency::Drawn => match self.draw(Family::Latency, 4, "latency") {
+            Latency::Drawn => match self.draw_about(Family::Latency, subject, 4, "latency") {
                 0 | 1 => Duration::ZERO,
-                2 => Duration::from_micros(u64::from(self.draw(Family::Latency, 1000, "latency in us"))),
-                _ => Duration::from_millis(1 + u64::from(self.draw(Family::Latency, 200, "latency in ms"))),
+                2 => Duration::from_micros(u64::from(self.draw_about(Family::Latency, subject, 1000, "latency in us"))),
+                _ => Duration::from_millis(
+                    1 + u64::from(self.draw_about(Family::Latency, subject, 200, "latency in ms")),
+                ),
             },
         }
     }
 
     /// When what is sent now arrives at an end.
     pub(crate) fn due(&mut self, connection: u32, to: u8, bytes: usize) -> Time {
-        let latency = self.latency();
+        let latency = self.latency(self.number(connection, to));
         let (now, rate) = (self.now, self.network.bytes_per_second);
         let end = self.end_of(connection, to);
         let mut leaves = now;
@@ -132,7 +140,11 @@ impl World {
             let segment = match self.network.segments {
                 Segments::Whole => count,
                 Segments::Of(bytes) => bytes.max(1),
-                Segments::Drawn => 1 + self.draw(Family::Line, 1460, "segment") as usize,
+                Segments::Drawn => match self.draw_about(Family::Line, self.number(connection, to), 1461, "segment") {
+                    // The plain choice.
+                    0 => count.min(1460),
+                    drawn => drawn as usize,
+                },
             };
             let segment = segment.min(count);
             self.post(connection, to, Cargo::Bytes(segment));

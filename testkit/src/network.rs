@@ -31,6 +31,9 @@ pub(crate) enum Owner {
     Gone,
 }
 
+/// Whose a connection's first end is once the connection is free for another.
+pub(crate) const RETIRED: Owner = Owner::Client(u32::MAX);
+
 /// How far a connect has come; only the connecting side asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Link {
@@ -387,7 +390,7 @@ impl World {
         let over = |end: &End| end.owner == Owner::Gone && end.things_under_way == 0 && (end.shut || end.dead);
         if ends.iter().all(over) {
             // Marked, so that it is not freed twice.
-            ends[0].owner = Owner::Client(u32::MAX);
+            ends[0].owner = RETIRED;
             self.net.free.push(connection);
         }
     }

@@ -13,6 +13,7 @@ use crate::faults::Call;
 use crate::network::{Link, Listener, Owner};
 use crate::origins::Made;
 use crate::trace::{INTERRUPTED, Name, What};
+use crate::trouble::Gap;
 use crate::world::{HOSTS, World};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +36,9 @@ pub(crate) struct Slot {
     /// An edge may be made: none has been since the last `WouldBlock`.
     read_armed: bool,
     write_armed: bool,
+    /// When it is fickle next, and when short.
+    pub(crate) fickle: Gap,
+    short: Gap,
 }
 
 #[derive(Debug)]
@@ -110,7 +114,7 @@ impl World {
             self.note(What::CallFail, INTERRUPTED + Call::Accept as u32, 0);
         }
         self.socket_fails(reactor, Call::Accept)?;
-        if self.fickle("accept") {
+        if self.fickle(reactor, sock.slot, "accept") {
             self.queue_edge(reactor, sock.slot, true, false);
             return Err(ErrorKind::WouldBlock.into());
         }
@@ -194,18 +198,19 @@ impl World {
         if let Some(error) = self.call_fails(Call::Read) {
             return Err(error);
         }
-        if self.fickle("read") {
+        if self.fickle(reactor, sock.slot, "read") {
             self.queue_edge(reactor, sock.slot, true, false);
             return Err(ErrorKind::WouldBlock.into());
         }
         let mut bytes = self.end_of(connection, side).inbox.len().min(into.len());
         if self.network.short_reads {
-            bytes = self.part_of(bytes, "read");
+            bytes = self.part_of_slot(reactor, sock.slot, bytes, "read");
         }
         let end = self.end_of(connection, side);
         end.inbox.take_into(&mut into[..bytes]);
         let quiet = end.inbox.is_empty() && !end.ended && !end.dead;
-        let drained = quiet && !(self.network.undrained && self.draw(Family::Readiness, 2, "undrained") == 1);
+        let drained =
+            quiet && !(self.network.undrained && self.draw_about(Family::Readiness, number, 2, "undrained") == 1);
         if drained {
             self.slot(reactor, sock.slot).read_armed = true;
         }
@@ -242,12 +247,12 @@ impl World {
         if let Some(error) = self.call_fails(Call::Write) {
             return Err(error);
         }
-        if self.fickle("write") {
+        if self.fickle(reactor, sock.slot, "write") {
             self.queue_edge(reactor, sock.slot, false, true);
             return Err(ErrorKind::WouldBlock.into());
         }
         if self.network.short_writes {
-            room = self.part_of(room, "write");
+            room = self.part_of_slot(reactor, sock.slot, room, "write");
         }
         self.note(What::Write, number, room as u64);
         let mut left = room;
@@ -368,7 +373,7 @@ impl World {
 
     fn read_edge(&mut self, reactor: u32, slot: u32) {
         self.touch_reactor(reactor);
-        if std::mem::take(&mut self.slot(reactor, slot).read_armed) || self.fickle("edge") {
+        if std::mem::take(&mut self.slot(reactor, slot).read_armed) || self.fickle(reactor, slot, "edge") {
             self.queue_edge(reactor, slot, true, false);
         }
     }
@@ -406,14 +411,32 @@ impl World {
             let (readable, writable, queued) = (false, false, false);
             let (read_armed, write_armed) = (true, true);
             let kind = Kind::Free;
-            let slot = Slot { generation: 0, kind, made, readable, writable, queued, read_armed, write_armed };
+            let (fickle, short) = (Gap::default(), Gap::default());
+            let slot =
+                Slot { generation: 0, kind, made, readable, writable, queued, read_armed, write_armed, fickle, short };
             state.slots.push(slot);
             state.slots.len() as u32 - 1
         });
         let state = &mut state.slots[slot as usize];
         (state.kind, state.made) = (kind, made);
+        (state.fickle, state.short) = (Gap::default(), Gap::default());
         (state.readable, state.writable, state.read_armed, state.write_armed) = (false, false, true, true);
         Sock { slot, generation: state.generation }
+    }
+
+    /// By what decisions about a socket are counted: the number of its end, or, of a listener, its place.
+    pub(crate) fn subject(&self, reactor: u32, slot: u32) -> u32 {
+        match self.net.reactors[reactor as usize].slots[slot as usize].kind {
+            Kind::Stream { connection, side } => self.number(connection, side),
+            _ => 1 << 31 | reactor << 16 | slot,
+        }
+    }
+
+    fn part_of_slot(&mut self, reactor: u32, slot: u32, bytes: usize, label: &'static str) -> usize {
+        let (subject, mut gap) = (self.subject(reactor, slot), self.slot(reactor, slot).short);
+        let part = self.part_of(&mut gap, subject, bytes, label);
+        self.slot(reactor, slot).short = gap;
+        part
     }
 
     fn slot(&mut self, reactor: u32, slot: u32) -> &mut Slot {

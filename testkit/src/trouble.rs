@@ -111,15 +111,10 @@ pub(crate) struct Faults {
     pub(crate) trouble: Trouble,
     accepts: Gap,
     sockets: Gap,
-    connections: Gap,
-    clients: Gap,
     starts: Gap,
     dates: Gap,
     signals: Gap,
     transfers: Gap,
-    outcomes: Gap,
-    fickle: Gap,
-    short: Gap,
     date_ahead: Duration,
     date_back: Duration,
 }
@@ -247,10 +242,10 @@ impl World {
     }
 
     /// How the connect that a reactor makes now comes to nothing, if it does; `None` in it: it gets no answer.
-    pub(crate) fn drawn_outcome(&mut self) -> Option<Option<ErrorKind>> {
-        let (actor, choices) = (self.actor, &mut self.choices);
-        let mut draw = |options, label| choices.draw_for(Family::Connects, actor, options, label);
-        if !self.faults.trouble.connects || !self.faults.outcomes.strike(3, || draw(256, "next failing connect")) {
+    pub(crate) fn drawn_outcome(&mut self, serial: u32) -> Option<Option<ErrorKind>> {
+        let choices = &mut self.choices;
+        let mut draw = |options, label| choices.draw_for(Family::Connects, serial, options, label);
+        if !self.faults.trouble.connects || draw(4, "comes to nothing") != 3 {
             return None;
         }
         Some([Some(ErrorKind::ConnectionRefused), None, Some(ErrorKind::HostUnreachable)][draw(3, "outcome") as usize])
@@ -276,27 +271,32 @@ impl World {
         drawn
     }
 
-    /// Whether a call is to be told to try again, or an edge to come for nothing.
-    pub(crate) fn fickle(&mut self, label: &'static str) -> bool {
-        let (actor, choices) = (self.actor, &mut self.choices);
-        self.network.fickle && self.faults.fickle.strike(7, || choices.draw_for(Family::Readiness, actor, 256, label))
+    /// Whether a call on a socket is to be told to try again, or an edge to come for nothing.
+    pub(crate) fn fickle(&mut self, reactor: u32, slot: u32, label: &'static str) -> bool {
+        if !self.network.fickle {
+            return false;
+        }
+        let subject = self.subject(reactor, slot);
+        let (slots, choices) = (&mut self.net.reactors[reactor as usize].slots, &mut self.choices);
+        slots[slot as usize].fickle.strike(7, || choices.draw_for(Family::Readiness, subject, 256, label))
     }
 
-    /// Between one byte and all of `bytes`, the plain choice being all.
-    pub(crate) fn part_of(&mut self, bytes: usize, label: &'static str) -> usize {
-        let (actor, choices) = (self.actor, &mut self.choices);
-        if bytes <= 1 || !self.faults.short.strike(1, || choices.draw_for(Family::Split, actor, 256, label)) {
+    /// Between one byte and all of `bytes`, the plain choice being all. Decided by and for `subject`, which keeps `gap`.
+    pub(crate) fn part_of(&mut self, gap: &mut Gap, subject: u32, bytes: usize, label: &'static str) -> usize {
+        let choices = &mut self.choices;
+        if bytes <= 1 || !gap.strike(1, || choices.draw_for(Family::Split, subject, 256, label)) {
             return bytes;
         }
-        let max = if self.draw(Family::Split, 2, label) == 0 { bytes.min(8) } else { bytes };
-        1 + self.draw(Family::Split, u32::try_from(max).unwrap_or(u32::MAX), label) as usize
+        let max = if self.draw_about(Family::Split, subject, 2, label) == 0 { bytes.min(8) } else { bytes };
+        1 + self.draw_about(Family::Split, subject, u32::try_from(max).unwrap_or(u32::MAX), label) as usize
     }
 
     /// Where the connection that a client makes now is to break, if it is.
     pub(crate) fn drawn_break(&mut self) -> Option<(Way, u64, Break)> {
-        let (actor, choices) = (self.actor, &mut self.choices);
-        let mut draw = |options, label| choices.draw_for(Family::Breaks, actor, options, label);
-        if !self.faults.trouble.breaks || !self.faults.connections.strike(2, || draw(256, "next broken connection")) {
+        // Of the connection that was made last.
+        let (subject, choices) = (self.net.next_serial() - 1, &mut self.choices);
+        let mut draw = |options, label| choices.draw_for(Family::Breaks, subject, options, label);
+        if !self.faults.trouble.breaks || draw(4, "breaks") != 3 {
             return None;
         }
         let way = [Way::ToServer, Way::ToClient][draw(2, "way") as usize];
@@ -307,9 +307,10 @@ impl World {
 
     /// How slowly the client that connects now writes and reads: so many bytes, so often.
     pub(crate) fn drawn_paces(&mut self) -> [Option<(usize, Duration)>; 2] {
-        let (actor, choices) = (self.actor, &mut self.choices);
-        let mut draw = |options, label| choices.draw_for(Family::Peers, actor, options, label);
-        if !self.faults.trouble.peers || !self.faults.clients.strike(2, || draw(256, "next slow client")) {
+        // Of the connection that comes next.
+        let (subject, choices) = (self.net.next_serial(), &mut self.choices);
+        let mut draw = |options, label| choices.draw_for(Family::Peers, subject, options, label);
+        if !self.faults.trouble.peers || draw(4, "is slow") != 3 {
             return [None; 2];
         }
         let which = draw(3, "writes, reads or both");

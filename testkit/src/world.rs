@@ -616,4 +616,10 @@ impl World {
     pub(crate) fn draw(&mut self, family: Family, options: u32, label: &'static str) -> u32 {
         self.choices.draw_for(family, self.actor, options, label)
     }
+
+    /// The same about one connection or listener: it is counted there, so that what others do does not shift it when a
+    /// run is shrunk.
+    pub(crate) fn draw_about(&mut self, family: Family, subject: u32, options: u32, label: &'static str) -> u32 {
+        self.choices.draw_for(family, subject, options, label)
+    }
 }

@@ -107,6 +107,20 @@ fn a_line_that_falls_silent_fills_its_sender() {
 }
 
 #[test]
+fn nobody_gives_up_a_connection_that_both_have_left() {
+    let (sim, mut reactor, listener) = ground();
+    let client = sim.connect(&at(80));
+    let (sock, _) = reactor.accept(listener).unwrap();
+    client.break_at(Way::ToClient, 1, Break::Stall);
+    write(&mut reactor, sock, b"never heard").unwrap();
+    client.close();
+    sim.settle_now();
+    reactor.close(sock, handwound_reactor::Close::Graceful);
+    sim.settle();
+    assert_eq!(sim.now(), Time::new(Duration::from_millis(924_600)));
+}
+
+#[test]
 fn a_partition_for_ever_ends_the_connections_that_send() {
     let (sim, mut reactor, listener) = ground();
     let mut other = sim.reactor("other");
