@@ -4,8 +4,8 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-/// What an idle connection may keep of its last body, in bytes.
-pub(crate) const LIGHT_BYTES: usize = 64 << 10;
+/// What an idle connection may keep of any buffer of its last request, in bytes.
+pub(crate) const LIGHT_BYTES: usize = 16 << 10;
 
 /// A file is written in pieces of at least so many bytes: a body of tiny chunks must not cost a system call each.
 const WRITE_BYTES: usize = 64 << 10;

@@ -117,7 +117,8 @@ impl Exchange {
 
     /// Whether an idle connection may keep it: it holds no file and little memory.
     pub(crate) fn is_light(&self) -> bool {
-        self.body.is_light() && self.state().waiting.capacity() <= LIGHT_BYTES
+        let is_light = self.body.is_light() && self.request.head.bytes_kept() <= LIGHT_BYTES;
+        is_light && self.state().waiting.capacity() <= LIGHT_BYTES
     }
 
     /// Takes what there is for the client. Runs on the reactor's thread.

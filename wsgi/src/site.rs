@@ -15,7 +15,7 @@ use handwound_reactor::{
 };
 
 use crate::application::Failure;
-use crate::body::{RequestBody, Room};
+use crate::body::{LIGHT_BYTES, RequestBody, Room};
 use crate::exchange::{Exchange, Link, Marks, Outcome, Taken};
 use crate::http1::{self, BodyFit, Closing, Connection, Event, Finish, RequestHead};
 use crate::request::Request;
@@ -397,6 +397,12 @@ impl HttpProtocol {
         // What is held back is not late.
         let receiving = if holds_back { None } else { self.connection().deadline() };
         transport.set_deadline([sending, receiving].into_iter().flatten().min());
+        if matches!(self.stage, Stage::Idle) {
+            self.connection().shrink_to(LIGHT_BYTES);
+            if self.taken.body.capacity() > LIGHT_BYTES {
+                self.taken.body = Vec::new();
+            }
+        }
     }
 
     /// While output waits, the client has to take some of it now and then.

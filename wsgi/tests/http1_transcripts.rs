@@ -1,4 +1,4 @@
-//! What a connection does with whole conversations, time included, as transcripts: `>` received, `<` sent.
+//! What a connection does with whole conversations, time included, as transcripts: `>` received, `<` sent, a line each.
 
 #![allow(clippy::unwrap_used)]
 
@@ -33,26 +33,16 @@ fn two_requests_and_the_end_of_the_peer() {
     assert_snapshot!(transcript(owner), @r"
     > GET /a?b HTTP/1.1\r\nHo
     > st: h\r\n\r\n
-      head GET /a?b HTTP/1.1 Host: h
+      head GET /a?b
       end
-    < HTTP/1.1 200 OK\r\n
-    < Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n
-    < Server: handwound/0.1\r\n
-    < Content-Length: 3\r\n
-    < \r\n
-    < /a:
+    < 200 OK | Content-Length: 3 || /a:
     > POST /c HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhel
-      head POST /c HTTP/1.1 Host: h Content-Length: 5
+      head POST /c
       body hel
     > lo
       body lo
       end
-    < HTTP/1.1 200 OK\r\n
-    < Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n
-    < Server: handwound/0.1\r\n
-    < Content-Length: 8\r\n
-    < \r\n
-    < /c:hello
+    < 200 OK | Content-Length: 8 || /c:hello
     > end
       closing: AfterOutput { linger: false }
     ");
@@ -77,44 +67,27 @@ fn continue_is_sent_only_to_who_waits_for_it() {
     owner.receive(b"hi");
     assert_snapshot!(transcript(owner), @r"
     > POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n
-      head POST /a HTTP/1.1 Host: h Content-Length: 2 Expect: 100-continue
-    < HTTP/1.1 100 Continue\r\n
-    < \r\n
+      head POST /a
+    < 100 Continue ||
     > h
       body h
     > i
       body i
       end
-    < HTTP/1.1 200 OK\r\n
-    < Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n
-    < Server: handwound/0.1\r\n
-    < Content-Length: 5\r\n
-    < \r\n
-    < /a:hi
+    < 200 OK | Content-Length: 5 || /a:hi
     > POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\nh
-      head POST /a HTTP/1.1 Host: h Content-Length: 2 Expect: 100-continue
+      head POST /a
       body h
     > i
       body i
       end
-    < HTTP/1.1 200 OK\r\n
-    < Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n
-    < Server: handwound/0.1\r\n
-    < Content-Length: 5\r\n
-    < \r\n
-    < /a:hi
+    < 200 OK | Content-Length: 5 || /a:hi
     > POST /b HTTP/1.0\r\nConnection: keep-alive\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n
-      head POST /b HTTP/1.0 Connection: keep-alive Content-Length: 2 Expect: 100-continue
+      head POST /b
     > hi
       body hi
       end
-    < HTTP/1.1 200 OK\r\n
-    < Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n
-    < Server: handwound/0.1\r\n
-    < Content-Length: 5\r\n
-    < Connection: keep-alive\r\n
-    < \r\n
-    < /b:hi
+    < 200 OK | Content-Length: 5 | Connection: keep-alive || /b:hi
     ");
 }
 
@@ -128,18 +101,11 @@ fn a_refusal_inside_a_chunked_body() {
     owner.receive(b"Host: h\r\n\r\n");
     assert_snapshot!(transcript(owner), @r"
     > POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n-1\r\nGET /smuggled HTTP/1.1\r\n
-      head POST /a HTTP/1.1 Host: h Transfer-Encoding: chunked
+      head POST /a
       body hi
       rejected: 400 Bad Request: a chunk size is not a hexadecimal number
     > Host: h\r\n\r\n
-    < HTTP/1.1 400 Bad Request\r\n
-    < Content-Type: text/plain\r\n
-    < Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n
-    < Server: handwound/0.1\r\n
-    < Content-Length: 41\r\n
-    < Connection: close\r\n
-    < \r\n
-    < a chunk size is not a hexadecimal number\n
+    < 400 Bad Request | Content-Type: text/plain | Content-Length: 41 | Connection: close || a chunk size is not a hexadecimal number\n
       closing: AfterOutput { linger: true }
     ");
 }
@@ -151,13 +117,7 @@ fn a_refused_head_request_gets_no_body() {
     assert_snapshot!(transcript(owner), @r"
     > HEAD /a HTTP/1.1\r\n\r\n
       rejected: 400 Bad Request: HTTP/1.1 without a Host field
-    < HTTP/1.1 400 Bad Request\r\n
-    < Content-Type: text/plain\r\n
-    < Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n
-    < Server: handwound/0.1\r\n
-    < Content-Length: 30\r\n
-    < Connection: close\r\n
-    < \r\n
+    < 400 Bad Request | Content-Type: text/plain | Content-Length: 30 | Connection: close ||
       closing: AfterOutput { linger: true }
     ");
 }
@@ -223,14 +183,9 @@ fn an_idle_connection_closes_silently() {
     assert_snapshot!(transcript(owner), @r"
     > \r\n
     > GET /a HTTP/1.1\r\nHost: h\r\n\r\n
-      head GET /a HTTP/1.1 Host: h
+      head GET /a
       end
-    < HTTP/1.1 200 OK\r\n
-    < Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n
-    < Server: handwound/0.1\r\n
-    < Content-Length: 3\r\n
-    < \r\n
-    < /a:
+    < 200 OK | Content-Length: 3 || /a:
       at +59.000s
       closing: AfterOutput { linger: false }
     ");
@@ -318,11 +273,7 @@ fn a_stopping_server_closes_after_the_response() {
     let _ = owner.connection.finish(owner.now);
     assert!(owner.connection.poll_event(wall).is_none(), "the second request is not begun");
     assert_snapshot!(transcript(owner), @r"
-    < HTTP/1.1 204 \r\n
-    < Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n
-    < Server: handwound/0.1\r\n
-    < Connection: close\r\n
-    < \r\n
+    < 204  | Connection: close ||
       closing: AfterOutput { linger: true }
     ");
 }
@@ -367,13 +318,7 @@ fn an_early_response_leaves_the_body_unread_and_closes() {
     let _ = owner.connection.finish(owner.now);
     assert_snapshot!(transcript(owner), @r"
     > lo GET /smuggled HTTP/1.1\r\nHost: h\r\n\r\n
-    < HTTP/1.1 404 Not Found\r\n
-    < Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n
-    < Server: handwound/0.1\r\n
-    < Content-Length: 2\r\n
-    < Connection: close\r\n
-    < \r\n
-    < no
+    < 404 Not Found | Content-Length: 2 | Connection: close || no
       closing: AfterOutput { linger: true }
     ");
 }
@@ -413,7 +358,7 @@ fn a_pipelining_flood_is_not_wanted() {
 fn a_connection_that_gave_its_memory_back_goes_on() {
     let mut owner = owner();
     owner.receive(b"GET /1 HTTP/1.1\r\nHost: h\r\n\r\nGET /2 HT");
-    owner.connection.shrink();
+    owner.connection.shrink_to(0);
     owner.receive(b"TP/1.1\r\nHost: h\r\n\r\n");
     assert_eq!(owner.seen.len(), 2);
 }

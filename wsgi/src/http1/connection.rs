@@ -252,13 +252,16 @@ impl Connection {
         }
     }
 
-    /// Gives unused memory back to the system. For connections that have been idle for a while.
-    pub fn shrink(&mut self) {
-        self.input.drain(..self.used);
-        self.used = 0;
-        self.input.shrink_to_fit();
-        self.output.shrink_to_fit();
-        self.spare = None;
+    /// Gives back each buffer that holds nothing now and has room for more than `bytes_max`: what an idle connection
+    /// keeps is bounded so.
+    pub fn shrink_to(&mut self, bytes_max: usize) {
+        if self.unused().is_empty() && self.input.capacity() > bytes_max {
+            (self.input, self.used) = (Vec::new(), 0);
+        }
+        if self.output.is_empty() && self.output.capacity() > bytes_max {
+            self.output = Vec::new();
+        }
+        self.spare.take_if(|spare| spare.bytes_kept() > bytes_max);
     }
 
     /// The server is stopping: an idle connection closes now, any other after the response to the request that has

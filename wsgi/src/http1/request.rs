@@ -163,6 +163,11 @@ impl RequestHead {
         map
     }
 
+    /// What it holds in memory, used or not.
+    pub(crate) fn bytes_kept(&self) -> usize {
+        self.bytes.capacity() + self.fields.capacity() * size_of::<Field>()
+    }
+
     /// Ready for the next request, the allocations kept.
     pub(crate) fn clear(&mut self) {
         let (mut bytes, mut fields) = (std::mem::take(&mut self.bytes), std::mem::take(&mut self.fields));

@@ -86,8 +86,8 @@ impl Owner {
     /// Takes what is to be sent, and logs it.
     pub fn output(&mut self) -> String {
         let output = String::from_utf8(std::mem::take(self.connection.output())).unwrap();
-        for line in output.split_inclusive("\r\n") {
-            writeln!(self.log, "< {}", line.escape_debug()).unwrap();
+        for message in output.split("HTTP/1.1 ").skip(1) {
+            writeln!(self.log, "< {}", shown(message)).unwrap();
         }
         if let Some(closing) = self.connection.closing() {
             writeln!(self.log, "  closing: {closing:?}").unwrap();
@@ -100,7 +100,8 @@ impl Owner {
             match self.connection.poll_event(wall) {
                 None => return,
                 Some(Event::Head(head)) => {
-                    writeln!(self.log, "  head {head:?}").unwrap();
+                    let (method, target) = (head.method().escape_ascii(), head.target().escape_ascii());
+                    writeln!(self.log, "  head {method} {target}").unwrap();
                     assert!(self.request.is_none(), "a second request before the first was answered");
                     self.request = Some((head, Vec::new()));
                 }
@@ -139,6 +140,15 @@ impl Owner {
         }
         self.connection.recycle(head);
     }
+}
+
+/// A response in one line: `200 OK | Content-Length: 2 || hi`. What all have, Date and Server, is left out; that it is
+/// there is told elsewhere.
+fn shown(message: &str) -> String {
+    let (head, body) = message.split_once("\r\n\r\n").expect("a whole head");
+    let is_common = |line: &&str| line.starts_with("Date: ") || line.starts_with("Server: ");
+    let lines: Vec<&str> = head.split("\r\n").filter(|line| !is_common(line)).collect();
+    format!("{} || {}", lines.join(" | "), body.escape_debug()).trim_end().to_owned()
 }
 
 /// What all of `input` came to, given in pieces that end at `cuts`: what was seen, what was sent without
