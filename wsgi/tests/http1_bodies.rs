@@ -22,6 +22,7 @@ const LIMITS: Config = Config {
     server: None,
     requests_per_connection_max: None,
     keep_underscore_headers: false,
+    refuse_brackets_in_targets: false,
 };
 
 /// `body` in chunked framing decodes to `expected`, and the request behind it is found.

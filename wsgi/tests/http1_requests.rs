@@ -144,6 +144,24 @@ fn origin_form_targets_follow_rfc_3986() {
     check_bytes(b"GET /caf\xe9 HTTP/1.1\r\nHost: h\r\n\r\n", "400");
 }
 
+/// RFC 3986 section 2.2: brackets are for hosts, to the letter.
+#[test]
+fn brackets_may_be_refused() {
+    let strict = Config { refuse_brackets_in_targets: true, ..Config::default() };
+    for (target, expected) in [
+        ("/a[1]", "400"),
+        ("/a]", "400"),
+        ("/a?b[]=1", "400"),
+        ("http://h/[", "400"),
+        ("/a%5B1%5D?b%5b%5d", "GET "),
+        ("http://[::1]/a?b", "GET "),
+        ("http://[::1]", "GET "),
+    ] {
+        let verdict = verdict(format!("GET {target} HTTP/1.1\r\nHost: [::1]\r\n\r\n").as_bytes(), &strict);
+        assert!(verdict.starts_with(expected), "{target} gives {verdict}");
+    }
+}
+
 #[test]
 fn the_other_forms_stand_where_they_may() {
     check_line("GET http://example.com/a/b?c=d HTTP/1.1", "GET http://example.com/a/b?c=d HTTP/1.1 Host: example.com");

@@ -57,7 +57,8 @@ pub struct Web {
     #[arg(long, value_name = "PATH")]
     pub python: Option<PathBuf>,
 
-    /// Refuse every str in a response body, as PEP 3333 asks; without it an ASCII str is sent with a warning.
+    /// Follow PEP 3333 and RFC 3986 to the letter: refuse every str in a response body, where otherwise an ASCII str is
+    /// sent with a warning; refuse [ and ] in a URL that are not percent-encoded.
     #[arg(long)]
     pub strict: bool,
 
@@ -100,6 +101,10 @@ pub struct Serving {
 #[derive(Clone, Debug, PartialEq, Args)]
 #[command(next_help_heading = "Limits (BYTES take k, M and G)")]
 pub struct Http {
+    /// Whether the letter counts; set from `--strict`.
+    #[arg(skip)]
+    pub strict: bool,
+
     /// The largest request head; 64 bytes to 1G.
     #[arg(long, value_name = "BYTES", default_value = "64k", value_parser = values::head_bytes)]
     pub head_max: usize,
@@ -164,7 +169,12 @@ impl Arguments {
         I: IntoIterator,
         I::Item: Into<OsString> + Clone,
     {
-        Arguments::try_parse_from(arguments).map_err(|error| match error.kind() {
+        let parsed = Arguments::try_parse_from(arguments).map(|mut arguments| {
+            let Command::Web(web) = &mut arguments.command;
+            web.serving.http.strict = web.strict;
+            arguments
+        });
+        parsed.map_err(|error| match error.kind() {
             ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Refusal::Asked(error.render().to_string()),
             ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => Refusal::Wrong(
                 "nothing to do; try 'handwound web --wsgi hello.application', or 'handwound --help'".to_owned(),
@@ -194,6 +204,7 @@ impl Http {
     /// The same as the bounds of a site.
     pub fn site_config(&self) -> SiteConfig {
         let mut config = SiteConfig::default();
+        config.http.refuse_brackets_in_targets = self.strict;
         config.http.head_bytes_max = self.head_max;
         config.http.body_bytes_max = self.body_max;
         config.http.head_timeout = self.head_timeout;
@@ -246,7 +257,13 @@ mod tests {
         assert_eq!(endpoints(&web), ["tcp:8080"]);
         assert_eq!(web.serving.threads, ThreadRange { min: 5, max: 20 });
         assert_eq!(web.serving.graceful_timeout, Duration::from_secs(30));
-        assert!(!web.strict);
+        assert!(!web.strict && !web.serving.http.site_config().http.refuse_brackets_in_targets);
+    }
+
+    #[test]
+    fn strict_reaches_the_bounds_too() {
+        let web = web("handwound web --strict --wsgi foo.application");
+        assert!(web.strict && web.serving.http.site_config().http.refuse_brackets_in_targets);
     }
 
     #[test]

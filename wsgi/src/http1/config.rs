@@ -37,6 +37,9 @@ pub struct Config {
     /// Keeps fields with `_` in their names. False by default: in a CGI-like environment `X_User` would pass for
     /// `X-User`, which a proxy in front may have removed from what it lets through.
     pub keep_underscore_headers: bool,
+    /// Refuses `[` and `]` in a path or a query, where RFC 3986 wants them percent-encoded. False by default: every
+    /// browser sends them as they are, as in `?id[]=1`.
+    pub refuse_brackets_in_targets: bool,
 }
 
 impl Default for Config {
@@ -56,6 +59,7 @@ impl Default for Config {
             server: Some("handwound/0.1".to_owned()),
             requests_per_connection_max: None,
             keep_underscore_headers: false,
+            refuse_brackets_in_targets: false,
         }
     }
 }

@@ -318,7 +318,7 @@ impl Connection {
                 Seen::RequestLine { bytes } => {
                     let line = &self.input[self.used..self.used + bytes];
                     self.request = RequestFacts { is_head: line.starts_with(b"HEAD "), ..RequestFacts::default() };
-                    self.line = head::parse_request_line(line)?;
+                    self.line = head::parse_request_line(line, &self.config)?;
                 }
                 Seen::Head { bytes, fields_start, header_count } => {
                     return self.begin_request(bytes, fields_start, header_count).map(Some);

@@ -19,7 +19,7 @@ pub(crate) struct RequestLine {
 }
 
 /// `method SP target SP version`, exactly (RFC 9112 section 3).
-pub(crate) fn parse_request_line(line: &[u8]) -> Result<RequestLine, Rejection> {
+pub(crate) fn parse_request_line(line: &[u8], config: &Config) -> Result<RequestLine, Rejection> {
     const SHAPE: Rejection = Rejection::bad("the request line is not: method, space, target, space, version");
     let method_end = line.iter().position(|&byte| !bytes::is(byte, bytes::TOKEN)).ok_or(SHAPE)?;
     if method_end == 0 || line[method_end] != b' ' {
@@ -32,6 +32,9 @@ pub(crate) fn parse_request_line(line: &[u8]) -> Result<RequestLine, Rejection> 
         return Err(SHAPE);
     }
     let parts = target::parse(&line[..method_end], &line[start..end])?;
+    if config.refuse_brackets_in_targets {
+        parts.check_brackets(&line[start..end])?;
+    }
     let parts = Target {
         form: parts.form,
         authority: parts.authority.map(|span| span.shifted(start)),

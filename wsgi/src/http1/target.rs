@@ -1,12 +1,14 @@
 //! Request targets in their four forms, hosts, and percent-decoding (RFC 9112 section 3.2, RFC 3986).
 //!
-//! Leniencies, each for the sake of honest clients: `[` and `]` may stand unencoded in a path or a query, and in a query
-//! a `%` may stand alone, since the query is handed on as it came. Whatever else RFC 3986 forbids is refused.
+//! Leniencies, each for the sake of honest clients: `[` and `]` may stand unencoded in a path or a query, unless the
+//! configuration refuses that, and in a query a `%` may stand alone, since the query is handed on as it came. Whatever else RFC 3986 forbids is refused.
 
 use std::net::Ipv6Addr;
 
 use super::bytes::{self, PATH, QUERY, REG_NAME};
 use super::rejection::Rejection;
+
+const BAD_BYTE: Rejection = Rejection::bad("the target holds a byte that must be percent-encoded");
 
 /// Which of the forms of RFC 9112 section 3.2 a target had. The authority-form belongs to CONNECT, which is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -51,6 +53,16 @@ pub(crate) struct Target {
     pub(crate) query: Option<Span>,
 }
 
+impl Target {
+    /// Refuses `[` and `]` outside of the host of `target`, which has these parts.
+    pub(crate) fn check_brackets(&self, target: &[u8]) -> Result<(), Rejection> {
+        match memchr::memchr2(b'[', b']', &target[self.path.start as usize..]) {
+            Some(_) => Err(BAD_BYTE),
+            None => Ok(()),
+        }
+    }
+}
+
 /// Takes `target` apart, and refuses what is not one of the forms that `method` allows.
 pub(crate) fn parse(method: &[u8], target: &[u8]) -> Result<Target, Rejection> {
     if method == b"CONNECT" {
@@ -89,7 +101,6 @@ fn parse_absolute(target: &[u8]) -> Result<Target, Rejection> {
 
 /// The path and the query of `target[start..]`, every byte checked.
 fn parse_path_and_query(target: &[u8], start: usize) -> Result<(Span, Option<Span>), Rejection> {
-    const BAD_BYTE: Rejection = Rejection::bad("the target holds a byte that must be percent-encoded");
     let mut at = start;
     while let Some(&byte) = target.get(at) {
         match byte {
