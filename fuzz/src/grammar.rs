@@ -105,6 +105,43 @@ impl Asked {
     pub fn is_head(&self) -> bool {
         self.method == b"HEAD"
     }
+
+    /// Whether `head` says the same. What a body brings is not compared.
+    pub fn is(&self, head: &RequestHead) -> bool {
+        let host = head.host().map(|host| (host.text, host.name, host.port));
+        self.method == head.method()
+            && self.target == head.target()
+            && self.path == head.path()
+            && self.query.as_deref() == head.query()
+            && self.is_11 == (head.version() == Version::Http11)
+            && self.host.as_ref().map(|host| (&host.text[..], &host.name[..], host.port)) == host
+            && self.fields.iter().map(|(name, value)| (&name[..], &value[..])).eq(head.headers())
+            && (self.length, self.chunked) == (head.content_length(), head.is_chunked())
+            && self.keep_alive == head.keep_alive()
+    }
+
+    /// The request as a client without habits would send it: one space after each colon, one chunk.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let version = if self.is_11 { b" HTTP/1.1\r\n" } else { b" HTTP/1.0\r\n" };
+        let mut text = [&self.method[..], b" ", &self.target, version].concat();
+        for (name, value) in &self.fields {
+            for part in [&name[..], b": ", value, b"\r\n"] {
+                text.extend_from_slice(part);
+            }
+        }
+        text.extend_from_slice(b"\r\n");
+        if !self.chunked {
+            text.extend_from_slice(&self.body);
+            return text;
+        }
+        if !self.body.is_empty() {
+            text.extend_from_slice(format!("{:x}\r\n", self.body.len()).as_bytes());
+            text.extend_from_slice(&self.body);
+            text.extend_from_slice(b"\r\n");
+        }
+        text.extend_from_slice(b"0\r\n\r\n");
+        text
+    }
 }
 
 /// How a stream of requests ends.

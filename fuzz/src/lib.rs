@@ -3,25 +3,36 @@
 //!
 //! The judges ([`grammar`], [`chunks`], [`url`], [`answers`]) are written from the RFCs and share nothing with the code
 //! that they judge: an agreement between the two is worth something.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 pub mod answers;
 pub mod chunks;
+pub mod defects;
 pub mod drive;
+pub mod follow;
 pub mod grammar;
+pub mod heap;
+pub mod packed;
+pub mod peers;
+pub mod plan;
+pub mod quirks;
 pub mod url;
 
 mod target_chunked;
 mod target_connection;
+pub mod target_differential;
 mod target_head;
 mod target_response;
 mod target_target;
 
 pub use target_chunked::chunked;
 pub use target_connection::connection;
+pub use target_differential::differential;
 pub use target_head::head;
 pub use target_response::response;
 pub use target_target::target;
+
+use std::sync::{Arc, LazyLock};
 
 use handwound_wsgi::http1::Config;
 
@@ -32,7 +43,12 @@ fn control<const N: usize>(data: &[u8]) -> ([u8; N], &[u8]) {
 }
 
 /// Bounds that short inputs reach, if `flags` ask for them, and habits that differ from the default.
-fn config(flags: u8) -> Config {
+fn config(flags: u8) -> Arc<Config> {
+    static CONFIGS: LazyLock<[Arc<Config>; 4]> = LazyLock::new(|| [0, 1, 2, 3].map(|flags| make_config(flags).into()));
+    CONFIGS[usize::from(flags & 3)].clone()
+}
+
+fn make_config(flags: u8) -> Config {
     let mut config = Config::default();
     if flags & 1 != 0 {
         config.request_line_bytes_max = 40;

@@ -1,6 +1,7 @@
 use crate::chunks::{self, Step};
+use crate::drive::{self, Cuts};
 use crate::grammar::Limits;
-use crate::{config, control, drive};
+use crate::{config, control};
 
 const HEAD: &[u8] = b"POST /c HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n";
 
@@ -8,17 +9,18 @@ const HEAD: &[u8] = b"POST /c HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\
 /// of: its decoding must give them back.
 pub fn chunked(data: &[u8]) {
     let ([flags, cuts @ ..], rest) = control::<4>(data);
+    let cuts = Cuts::new(flags & 16 != 0, cuts);
     let ended = flags & 4 != 0;
     if flags & 8 != 0 {
         let (body, decoded) = encoded(rest);
-        let log = drive::check(&[HEAD, &body].concat(), cuts, ended, config(flags & 2));
+        let log = drive::check(&[HEAD, &body].concat(), cuts, ended, &config(flags & 2));
         assert_eq!(log.refused, None, "refuses a valid body");
         assert_eq!(log.requests[0].body, decoded);
         return;
     }
     let config = config(flags);
-    let limits = Limits::from(&config);
-    let log = drive::check(&[HEAD, rest].concat(), cuts, ended, config);
+    let limits = Limits::from(&*config);
+    let log = drive::check(&[HEAD, rest].concat(), cuts, ended, &config);
     let mut body = Vec::new();
     let outcome = chunks::read(rest, &limits, &mut body);
     let request = log.requests.first();

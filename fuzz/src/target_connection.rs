@@ -1,32 +1,31 @@
-use std::io::Read;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use handwound_reactor::Threads;
-use handwound_testkit::{Choices, Sim, SimThreads, TaskState};
+use handwound_reactor::Address;
+use handwound_testkit::{Break, Choices, Sim, TaskState, Way};
+use handwound_wsgi::SiteConfig;
 use handwound_wsgi::testing::{HttpClient, Server};
-use handwound_wsgi::{Application, Call, Failure, SiteConfig};
 
 use crate::answers::{self, Answer};
 use crate::grammar::{self, Asked, End, Limits};
+use crate::plan::{self, Due, MODES, Notes, PIECES, due};
 
 const CLIENTS_MAX: usize = 3;
-const OPERATIONS_MAX: usize = 48;
-const FAILED: &[u8] = b"The application failed; its log says why.\n";
+const OPERATIONS_MAX: usize = 32;
+const STEPS_MAX: u64 = 200_000;
 
-/// A whole server in a simulation: `workers, flags, schedule length`, so many bytes of schedule, then operations.
+/// A whole server in a simulation: `workers, flags, schedule length, more flags`, so many bytes of schedule, then
+/// operations.
 pub fn connection(data: &[u8]) {
-    let ([workers, flags, schedule], rest) = crate::control::<3>(data);
+    let ([workers, flags, schedule, more], rest) = crate::control::<4>(data);
     let (schedule, script) = rest.split_at(usize::from(schedule).min(rest.len()));
     let sim = Sim::new(Choices::bytes(schedule));
-    sim.set_steps_max(200_000);
+    sim.set_steps_max(STEPS_MAX);
     sim.switch_at_sockets(flags & 1 != 0);
-    let calls = Arc::new(AtomicUsize::new(0));
-    let server =
-        Server::prepare(&sim, usize::from(workers % 3) + 1, application(sim.threads(), calls.clone()), config(flags));
+    let (notes, hurries) = (Notes::default(), more & 1 != 0);
+    let application = plan::application(sim.threads(), notes.clone());
+    let server = Server::prepare(&sim, usize::from(workers % 4) + 1, application, config(flags, hurries));
     server.run(&sim);
-    let mut scene = Scene { sim, server, clients: Vec::new(), current: 0, stopped: false };
+    let mut scene = Scene { sim, server, notes, clients: Vec::new(), current: 0, stopped: false, hurries };
     let mut script = Script(script);
     for _ in 0..OPERATIONS_MAX {
         if script.0.is_empty() {
@@ -34,18 +33,20 @@ pub fn connection(data: &[u8]) {
         }
         scene.operate(&mut script);
     }
-    scene.conclude(&calls);
+    scene.conclude();
 }
 
-/// Time is not what is tested here: nobody is late.
-fn config(flags: u8) -> SiteConfig {
+/// Nobody is late, unless the server hurries.
+fn config(flags: u8, hurries: bool) -> SiteConfig {
     const LONG: Duration = Duration::from_secs(10_000);
     let mut config = SiteConfig::default();
-    config.http.idle_timeout = LONG;
-    config.http.head_timeout = LONG;
-    config.http.body_timeout = LONG;
-    config.http.body_bytes_per_second_min = 0;
-    config.send_timeout = LONG;
+    if !hurries {
+        config.http.idle_timeout = LONG;
+        config.http.head_timeout = LONG;
+        config.http.body_timeout = LONG;
+        config.http.body_bytes_per_second_min = 0;
+        config.send_timeout = LONG;
+    }
     if flags & 2 != 0 {
         config.response_bytes_max = 64;
     }
@@ -77,8 +78,6 @@ impl Script<'_> {
 
     /// A request whose path is a plan for the application.
     fn request(&mut self) -> Vec<u8> {
-        const MODES: &[u8] = b"wuonf2hmleFW";
-        const PIECES: &[u8] = b"1b9kp0";
         let (kind, plan) = (self.byte(), self.byte());
         let mut path = vec![b'/', MODES[usize::from(plan & 15) % MODES.len()]];
         path.extend(
@@ -101,10 +100,12 @@ impl Script<'_> {
 
 struct Peer {
     client: HttpClient,
+    address: Option<Address>,
     sent: Vec<u8>,
     finished: bool,
     left: bool,
     slow: bool,
+    broken: bool,
 }
 
 impl Peer {
@@ -119,9 +120,11 @@ impl Peer {
 struct Scene {
     sim: Sim,
     server: Server,
+    notes: Notes,
     clients: Vec<Peer>,
     current: usize,
     stopped: bool,
+    hurries: bool,
 }
 
 impl Scene {
@@ -130,8 +133,7 @@ impl Scene {
         // Not to a server that has stopped: what is about refusals has tests of its own.
         let may_connect = self.clients.len() < CLIENTS_MAX && !self.stopped;
         if self.clients.is_empty() || (operation == 0 && may_connect) {
-            let client = self.server.connect(&self.sim);
-            self.clients.push(Peer { client, sent: Vec::new(), finished: false, left: false, slow: false });
+            self.connect();
             self.current = self.clients.len() - 1;
         }
         let count = self.clients.len();
@@ -172,6 +174,35 @@ impl Scene {
             // EMFILE
             13 => self.sim.accept_fails_once(std::io::Error::from_raw_os_error(24)),
             14 if script.byte() == 0x5a => self.stop(),
+            14 => run_reactor(&self.sim),
+            _ => self.trouble(script),
+        }
+    }
+
+    fn connect(&mut self) {
+        let client = self.server.connect(&self.sim);
+        let address = client.address();
+        let (sent, finished, left, slow, broken) = (Vec::new(), false, false, false, false);
+        self.clients.push(Peer { client, address, sent, finished, left, slow, broken });
+        self.current = self.clients.len() - 1;
+    }
+
+    /// What goes wrong around a server.
+    fn trouble(&mut self, script: &mut Script<'_>) {
+        let (what, much) = (script.byte(), script.byte());
+        match what % 8 {
+            0..4 if self.clients.len() < CLIENTS_MAX && !self.stopped => {
+                self.connect();
+                let peer = &mut self.clients[self.current];
+                peer.broken = true;
+                let (way, scale) = if what & 1 == 0 { (Way::ToServer, 1) } else { (Way::ToClient, 4) };
+                let how = [Break::Reset, Break::Cut, Break::Stall][usize::from(what >> 3) % 3];
+                peer.client.break_at(way, u64::from(much) * scale, how);
+            }
+            4 => self.sim.date_jumps_ahead(Duration::from_secs(u64::from(much) << 8)),
+            5 => self.sim.date_jumps_back(Duration::from_secs(u64::from(much) << 8)),
+            // ECONNABORTED
+            6 => self.sim.accept_fails_once(std::io::Error::from_raw_os_error(103)),
             _ => run_reactor(&self.sim),
         }
     }
@@ -185,28 +216,36 @@ impl Scene {
     }
 
     /// Lets everything come to its end; then everyone has got what is due to them, and nothing is left over.
-    fn conclude(mut self, calls: &AtomicUsize) {
+    fn conclude(mut self) {
         for peer in self.clients.iter().filter(|peer| !peer.left) {
             peer.client.read_eagerly();
         }
-        self.sim.advance(Duration::from_secs(60));
-        let counts = self.server.pool.counts();
-        assert_eq!((counts.busy, counts.queued), (0, 0), "a worker hangs");
-        let mut due = 0;
-        let mut may_be_fewer = false;
-        for peer in &self.clients {
-            let (requests, is_exact) = check(peer, self.stopped);
-            due += requests;
-            may_be_fewer |= !is_exact;
+        self.sim.advance(Duration::from_secs(if self.hurries { 300 } else { 60 }));
+        let all_sound = self.clients.iter().all(|peer| !peer.broken);
+        if all_sound || self.hurries {
+            let counts = self.server.pool.counts();
+            assert_eq!((counts.busy, counts.queued), (0, 0), "a worker hangs");
+            self.check_late_calls();
         }
-        let calls_made = calls.load(Ordering::SeqCst);
-        assert!(calls_made == due || (may_be_fewer && calls_made < due), "{calls_made} calls for {due} requests");
+        for peer in &self.clients {
+            check(peer, &self.notes, self.stopped, self.hurries);
+        }
+        let calls = self.notes.calls();
         self.stop();
         self.sim.settle();
         assert!(!self.server.event_loop.is_running(), "the stop has no end");
         assert_eq!(self.server.pool.counts().threads, 0);
-        assert_eq!(calls.load(Ordering::SeqCst), calls_made, "a call after the end");
+        assert_eq!(self.notes.calls(), calls, "a call after the end");
+        self.check_late_calls();
         self.sim.assert_clean();
+    }
+
+    /// Who keeps a call beyond its end has nothing in hand.
+    fn check_late_calls(&self) {
+        for call in self.notes.take_late() {
+            assert!(call.write(b"late").is_err(), "bytes of a response that has ended");
+            assert!(call.start_response("200 OK", &[]).is_err(), "a response that has ended begins");
+        }
     }
 }
 
@@ -217,113 +256,33 @@ fn run_reactor(sim: &Sim) {
     }
 }
 
-/// What an application makes of a request, and what that leads to.
-struct Due {
-    status: u16,
-    body: Vec<u8>,
-    whole: bool,
-    /// The connection ends with this response.
-    ends: bool,
-    /// It ends in a way that may destroy what is under way.
-    rudely: bool,
-}
-
-/// The body that a plan asks for, in pieces.
-fn pieces(path: &[u8], request_body: &[u8]) -> Vec<Vec<u8>> {
-    let piece = |&letter: &u8| match letter {
-        b'b' => Some(request_body.to_vec()),
-        b'k' => Some(vec![b'k'; 3000]),
-        b'0'..=b'9' => Some(vec![letter; usize::from(letter - b'0') * 7]),
-        _ => None,
-    };
-    path.get(2..).unwrap_or_default().iter().filter_map(piece).collect()
-}
-
-fn mode(path: &[u8]) -> u8 {
-    path.get(1).copied().unwrap_or(b'w')
-}
-
-fn due(asked: &Asked) -> Due {
-    let body = pieces(&asked.path, &asked.body).concat();
-    let length = body.len();
-    let is_until_close = !asked.is_11 && !asked.is_head();
-    let good = Due { status: 200, body, whole: true, ends: false, rudely: false };
-    let failed = Due { status: 500, body: FAILED.to_vec(), whole: true, ends: false, rudely: false };
-    let mut due = match mode(&asked.path) {
-        b'n' | b'f' | b'2' | b'W' => failed,
-        b'h' => Due { ends: true, ..failed },
-        b'u' => Due { ends: is_until_close, ..good },
-        b'm' => Due { body: good.body[..length.saturating_sub(1)].to_vec(), ..good },
-        b'l' => Due { whole: asked.is_head(), ends: !asked.is_head(), ..good },
-        b'e' => Due { status: 204, body: Vec::new(), ..good },
-        b'F' if length == 0 => failed,
-        b'F' => Due { whole: is_until_close || asked.is_head(), ends: true, rudely: true, ..good },
-        _ => good,
-    };
-    if asked.is_head() {
-        due.body.clear();
-    }
-    due
-}
-
-/// Does what the request's path says.
-fn application(threads: SimThreads, calls: Arc<AtomicUsize>) -> impl Application {
-    handwound_wsgi::application(move |call: &Call| {
-        calls.fetch_add(1, Ordering::SeqCst);
-        let path = call.request().head().path();
-        let mut body = Vec::new();
-        call.body().read_to_end(&mut body)?;
-        let pieces = pieces(path, &body);
-        let total: usize = pieces.iter().map(Vec::len).sum();
-        if path.contains(&b'p') {
-            threads.sleep(Duration::from_millis(10));
-        }
-        let start = |length: Option<usize>| {
-            let text = length.map(|length| length.to_string());
-            let headers: Vec<_> = text.iter().map(|text| ("Content-Length", text.as_str())).collect();
-            call.start_response("200 OK", &headers)
-        };
-        match mode(path) {
-            b'n' => return Ok(()),
-            b'f' => return Err(Failure::new("the plan says so")),
-            b'W' => call.write(b"too early")?,
-            b'h' => call.start_response("200 OK", &[("Connection", "close")])?,
-            b'2' => {
-                start(None)?;
-                start(None)?;
-            }
-            b'e' => call.start_response("204 No Content", &[])?,
-            b'u' | b'F' => start(None)?,
-            b'o' => start(Some(total))?,
-            b'm' => start(Some(total.saturating_sub(1)))?,
-            b'l' => start(Some(total + 3))?,
-            _ => {
-                start(None)?;
-                return Ok(call.send_whole(&pieces.concat())?);
-            }
-        }
-        for piece in &pieces {
-            call.write(piece)?;
-        }
-        if mode(path) == b'F' { Err(Failure::new("the plan says so")) } else { Ok(()) }
-    })
-}
-
-/// Compares what a client got with what it had to get. Returns how many requests there were, and whether all of them
-/// must have been answered.
-fn check(peer: &Peer, stopped: bool) -> (usize, bool) {
+/// Compares what a client got, and what the application heard of it, with what had to be.
+fn check(peer: &Peer, notes: &Notes, stopped: bool, hurries: bool) {
     let reading = grammar::read(&peer.sent, &Limits::default(), peer.finished, |asked| due(asked).ends);
     let dues: Vec<Due> = reading.requests.iter().map(due).collect();
     let surplus = matches!(reading.end, End::Closed(1..));
     let goes_on = matches!(reading.end, End::Open | End::Undecided);
     let rudely = dues.iter().any(|due| due.rudely);
-    let is_exact = !peer.left && !stopped && !rudely && !surplus && (!peer.slow || goes_on);
+    let is_sound = !peer.left && !peer.broken;
+    let is_exact = is_sound && !stopped && !hurries && !rudely && !surplus && (!peer.slow || goes_on);
+    check_calls(peer, &reading.requests, notes, is_exact);
     let received = peer.client.received();
     let is_head = |index: usize| reading.requests.get(index).is_some_and(Asked::is_head);
-    let got = answers::read(&received, is_head).unwrap_or_else(|error| panic!("{error}: {}", received.escape_ascii()));
+    // Cut on its way, or come too late, a request is refused that would have been answered.
+    let may_be_early = peer.broken || hurries || stopped;
+    let mut got = answers::read(&received, is_head);
+    for refused in (0..dues.len()).filter(|_| may_be_early) {
+        // What is refused in the middle of its first line is not known for a HEAD request.
+        got = got.or_else(|_| answers::read(&received, |index| index != refused && is_head(index)));
+    }
+    let got = got.unwrap_or_else(|error| panic!("{error}: {}", received.escape_ascii()));
     let waiting = reading.requests.iter().chain(&reading.begun).filter(|asked| asked.continues).count();
     assert!(got.continues <= waiting, "100 Continue for nobody");
     for (index, answer) in got.finals.iter().enumerate() {
+        let is_last = index + 1 == got.finals.len();
+        if may_be_early && is_last && answer.closes && matches!(answer.status, 400 | 408 | 503) {
+            continue;
+        }
         let Some(due) = dues.get(index) else {
             assert_eq!(index, dues.len(), "more responses than requests");
             check_refusal(answer, reading.end, stopped);
@@ -336,7 +295,8 @@ fn check(peer: &Peer, stopped: bool) -> (usize, bool) {
         if is_exact {
             assert_eq!((&answer.body, answer.whole), (&due.body, due.whole));
         } else {
-            assert!(due.body.starts_with(&answer.body), "bytes that are not the response's");
+            let (path, got) = (reading.requests[index].path.escape_ascii(), received.escape_ascii());
+            assert!(due.body.starts_with(&answer.body), "bytes that are not the response's to {path}: {got}");
         }
         assert!(due.whole || !answer.whole || answer.framing == answers::Framing::UntilClose, "looks whole");
     }
@@ -348,7 +308,18 @@ fn check(peer: &Peer, stopped: bool) -> (usize, bool) {
         assert!(peer.client.is_closed() || !closes, "the connection stays open");
         assert!(!peer.client.is_closed() || reading.end != End::Open, "the connection does not stay open");
     }
-    (dues.len(), is_exact)
+    assert!(!hurries || !is_sound || peer.client.is_closed(), "a connection that nobody uses stays open");
+}
+
+/// The application was asked what was sent, in order, and nothing else: no request from what is refused.
+fn check_calls(peer: &Peer, requests: &[Asked], notes: &Notes, is_exact: bool) {
+    let Some(address) = &peer.address else { return };
+    let seen = notes.seen_from(address);
+    assert!(seen.len() <= requests.len(), "the application was asked what nobody sent: {seen:?}");
+    assert!(!is_exact || seen.len() == requests.len(), "{} calls for {} requests", seen.len(), requests.len());
+    for (seen, asked) in seen.iter().zip(requests) {
+        assert_eq!((&seen.path, seen.bytes), (&asked.path, asked.body.len() as u64), "another request than was sent");
+    }
 }
 
 /// A response that no request accounts for.

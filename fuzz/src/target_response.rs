@@ -1,5 +1,3 @@
-use std::sync::Arc;
-
 use handwound_reactor::Time;
 use handwound_wsgi::http1::{BodyFit, Closing, Connection, Event, Finish, ResponseHead};
 
@@ -122,7 +120,7 @@ impl Exchange {
 
     /// Sends the response, and if the connection goes on another one; checks both. Returns the first.
     fn run(&self, head: &ResponseHead, body: &[u8]) -> Answer {
-        let mut connection = Connection::new(Arc::new(config(self.flags & 4)), Time::ZERO);
+        let mut connection = Connection::new(config(self.flags & 4), Time::ZERO);
         connection.receive([REQUESTS[self.request], NEXT].concat().as_bytes(), Time::ZERO);
         assert!(!polled(&mut connection).is_empty(), "a request is there");
         connection.respond(head, drive::wall());

@@ -1,8 +1,7 @@
-use std::sync::Arc;
-
 use handwound_reactor::Time;
 use handwound_wsgi::http1::{Connection, Event, RequestHead, TargetForm, percent_decode};
 
+use crate::drive::Cuts;
 use crate::{config, control, drive, url};
 
 const METHODS: [&str; 4] = ["GET", "OPTIONS", "CONNECT", "PUT"];
@@ -19,14 +18,14 @@ pub fn target(data: &[u8]) {
     }
     let method = METHODS[usize::from(flags & 3)].as_bytes();
     let request = [method, b" ", target, b" HTTP/1.1\r\nHost:", host, b"\r\n\r\n"].concat();
-    drive::check(&request, [flags, cut, 7], false, config(0));
+    drive::check(&request, Cuts::Pieces([flags, cut, 7]), false, &config(0));
     if let Some(head) = accepted(&request) {
         check_parts(&head);
     }
 }
 
 fn accepted(request: &[u8]) -> Option<RequestHead> {
-    let mut connection = Connection::new(Arc::new(config(0)), Time::ZERO);
+    let mut connection = Connection::new(config(0), Time::ZERO);
     connection.receive(request, Time::ZERO);
     match connection.poll_event(drive::wall) {
         Some(Event::Head(head)) => Some(*head),
