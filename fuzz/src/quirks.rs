@@ -52,7 +52,23 @@ pub const QUIRKS: &[Quirk] = &[
             let ours = &difference.ours.target;
             let start = ours.windows(3).position(|part| part == b"://").map_or(0, |at| at + 3);
             let end = ours[start..].iter().position(|byte| *byte == b'?').map_or(ours.len(), |at| start + at);
-            start > 0 && theirs.target.eq_ignore_ascii_case(&[&ours[..end], b"/", &ours[end..]].concat())
+            // In lower case, as the row below has it.
+            let scheme = ours[..start].to_ascii_lowercase();
+            start > 0 && theirs.target == [&scheme, &ours[start..end], b"/", &ours[end..]].concat()
+        },
+    },
+    Quirk {
+        name: "scheme_in_lower_case",
+        peer: "hyper",
+        what: "target",
+        why: "The scheme of an absolute target comes back in lower case, as RFC 3986 section 6.2.2.1 makes it normal. \
+              We leave the target as it came.",
+        example: b"GET HTTP://h/ HTTP/1.1\r\nHost: h\r\n\r\n",
+        covers: |_, difference| {
+            let Some(theirs) = &difference.theirs else { return false };
+            let ours = &difference.ours.target;
+            let colon = ours.iter().position(|byte| *byte == b':').unwrap_or(0);
+            theirs.target == [ours[..colon].to_ascii_lowercase().as_slice(), &ours[colon..]].concat()
         },
     },
 ];
