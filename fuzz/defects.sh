@@ -12,7 +12,7 @@ shift || true
 only=" $* "
 seed=1
 # The cheap ones first.
-targets=(head chunked target response differential connection)
+targets=(head chunked target response flood differential connection)
 
 here=$PWD
 copy=$here/target/defects
@@ -45,7 +45,7 @@ hunt() {
 missed=()
 for target in "${targets[@]}"; do
   mkdir -p "$scratch/packed/$target"
-  if [ "$only" = "  " ] && hunt 0 "$target" $((budget / 10)) "$scratch/packed/$target" "seeds/$target" >/dev/null; then
+  if [ "$only" = "  " ] && hunt 0 "$target" $((budget / 10)) "$scratch/packed/$target" "$copy/fuzz/seeds/$target" >/dev/null; then
     echo "$target finds something although no defect is on:"
     grep -A3 'panicked at' "$scratch/log" || tail "$scratch/log"
     exit 1
@@ -60,7 +60,7 @@ while IFS=$'\t' read -r number name what; do
     for target in "${targets[@]}"; do
       # A whole server costs ten times as much as a parser.
       [ "$target" != connection ] || [ "$part" = 1 ] || continue
-      if executions=$(hunt "$number" "$target" $((budget / part)) "$scratch/packed/$target" "seeds/$target"); then
+      if executions=$(hunt "$number" "$target" $((budget / part)) "$scratch/packed/$target" "$copy/fuzz/seeds/$target"); then
         caught=$target
         break 2
       fi

@@ -8,7 +8,7 @@ seconds=${1:-5}
 shift || true
 targets=("$@")
 if [ ${#targets[@]} -eq 0 ]; then
-  targets=(head chunked connection response target differential)
+  targets=(head chunked connection response target flood differential)
 fi
 
 if ! cargo fuzz --version >/dev/null 2>&1; then

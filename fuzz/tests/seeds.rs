@@ -51,3 +51,8 @@ fn target() {
 fn differential() {
     check("differential", handwound_fuzz::differential);
 }
+
+#[test]
+fn flood() {
+    check("flood", handwound_fuzz::flood);
+}
