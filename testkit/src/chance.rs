@@ -41,19 +41,19 @@ impl Random {
         self.stay -= moves.min(self.stay);
     }
 
-    /// One of `options` to go next.
+    /// One of `options` to go next, by age; `None`: the plain one.
     #[inline]
-    pub(crate) fn schedule(&mut self, options: u32) -> u32 {
+    pub(crate) fn schedule(&mut self, options: u32) -> Option<u32> {
         if self.stay > 0 {
             self.stay -= 1;
-            return 0;
+            return None;
         }
         if options <= 1 {
-            return 0;
+            return Some(0);
         }
         let number = split_mix(&mut self.streams[Family::Schedule as usize]);
         self.stay = (((number & 0xffff_ffff) * u64::from(self.stay_max + 1)) >> 32) as u32;
-        (((number >> 32) * u64::from(options)) >> 32) as u32
+        Some((((number >> 32) * u64::from(options)) >> 32) as u32)
     }
 }
 

@@ -249,6 +249,29 @@ impl Choices {
         }
     }
 
+    /// Whether seeds decide who goes next, with nothing kept about it and no stay under way.
+    #[inline]
+    pub(crate) fn draws_freely(&self) -> bool {
+        match &self.source {
+            Source::Random(random) => {
+                random.stays() == 0 && self.record.is_none() && self.keeper.is_none() && self.moves < self.moves_max
+            }
+            _ => false,
+        }
+    }
+
+    /// As [`schedule`](Choices::schedule) of so many, by their age, where seeds [decide
+    /// freely](Choices::draws_freely).
+    #[inline]
+    pub(crate) fn draw_freely(&mut self, options: u32) -> usize {
+        self.moves += 1;
+        self.switches += u64::from(options > 1);
+        match &mut self.source {
+            Source::Random(random) => random.schedule(options).unwrap_or(0) as usize,
+            _ => 0,
+        }
+    }
+
     /// Takes one of `actors` to go next; `touched` tells, to a search, the objects touched since the
     /// last time.
     pub(crate) fn schedule(&mut self, actors: &[u32], turn: Turn, touched: impl FnOnce() -> u128) -> usize {
@@ -266,7 +289,7 @@ impl Choices {
         let option = match &mut self.source {
             Source::Search(search) => search.schedule(actors, turn, touched()),
             Source::Pct { order, .. } => order.schedule(actors),
-            Source::Random(random) => random.schedule(options) as usize,
+            Source::Random(random) => random.schedule(options).map_or(0, |nth| place_of_nth(actors, nth as usize)),
             _ if options == 1 => return 0,
             Source::Calm => return 0,
             Source::Edits { order: Some(order), .. } => order.schedule(options) as usize,
@@ -383,6 +406,12 @@ impl Choices {
     pub(crate) fn into_changes(self) -> Vec<Change> {
         self.keeper.map(Keeper::into_changes).unwrap_or_default()
     }
+}
+
+/// Where the `nth` oldest stands; the network counts as the youngest.
+fn place_of_nth(actors: &[u32], nth: usize) -> usize {
+    let younger = |actor: &u32| actors.iter().filter(|other| *other < actor).count();
+    actors.iter().position(|actor| younger(actor) == nth).unwrap_or(0)
 }
 
 /// A check byte over who can go.

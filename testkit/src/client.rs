@@ -73,7 +73,14 @@ pub(crate) struct ClientState {
     pub(crate) transcript: Transcript,
     /// Where in the test it was made.
     pub(crate) place: Option<&'static Location<'static>>,
+    /// The test still has it.
+    held: bool,
+    /// Nothing will happen to it any more: another may take its place.
+    spent: bool,
 }
+
+/// How many clients are kept that are over and that nobody holds: for traces of what they have said.
+const SPENT_MAX: usize = 64;
 
 /// A client that does what the test says, at once and without a task of its own.
 ///
@@ -83,6 +90,25 @@ pub(crate) struct ClientState {
 pub struct Client {
     world: Arc<Shared>,
     index: u32,
+    _hold: Arc<Hold>,
+}
+
+/// What all copies of a client have in common.
+struct Hold {
+    world: Arc<Shared>,
+    index: u32,
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.world.try_with(|w| {
+            let state = &mut w.net.clients[self.index as usize];
+            state.held = false;
+            let connection = state.connection;
+            w.retire(connection);
+            w.client_spent(self.index);
+        });
+    }
 }
 
 impl fmt::Debug for Client {
@@ -94,7 +120,8 @@ impl fmt::Debug for Client {
 impl Client {
     pub(crate) fn connect(world: &Arc<Shared>, to: &Address) -> Client {
         let index = world.with(|w| w.client_connect(to));
-        Client { world: Arc::clone(world), index }
+        let hold = Hold { world: Arc::clone(world), index };
+        Client { world: Arc::clone(world), index, _hold: Arc::new(hold) }
     }
 
     /// Everything received so far, including what was taken.
@@ -246,7 +273,7 @@ impl Client {
 
 impl World {
     fn client_connect(&mut self, to: &Address) -> u32 {
-        let index = self.net.clients.len() as u32;
+        let index = self.client_place();
         let from = self.peer_address(to);
         let [writes, reads] = self.drawn_paces().map(|drawn| drawn.map(Pacing::new));
         let state = ClientState {
@@ -267,8 +294,13 @@ impl World {
             serial: self.net.next_serial(),
             transcript: Transcript::default(),
             place: self.trace.origins.take_place(),
+            held: true,
+            spent: false,
         };
-        self.net.clients.push(state);
+        match self.net.clients.get_mut(index as usize) {
+            Some(place) => *place = state,
+            None => self.net.clients.push(state),
+        }
         let at = self.now;
         self.net.clients[index as usize].transcript.mark(at, "connects");
         let connection = self.dial(Owner::Client(index), from, to);
@@ -276,6 +308,35 @@ impl World {
             self.break_line(connection, way.to(), byte, how);
         }
         index
+    }
+
+    /// Where the next client goes.
+    fn client_place(&mut self) -> u32 {
+        if self.net.spent_clients.len() > SPENT_MAX
+            && let Some(index) = self.net.spent_clients.pop_front()
+        {
+            return index;
+        }
+        self.net.clients.len() as u32
+    }
+
+    /// Whether nobody holds this client: it will do nothing of its own accord any more.
+    pub(crate) fn client_is_left_alone(&self, client: u32) -> bool {
+        self.net.clients.get(client as usize).is_some_and(|state| !state.held)
+    }
+
+    /// Notes that a client is over, once it is.
+    pub(crate) fn client_spent(&mut self, client: u32) {
+        let state = &self.net.clients[client as usize];
+        // A tick of its own would find another in its place.
+        let ticks = state.writes.is_some() || state.reads.is_some();
+        let connection = self.net.connections.get(state.connection as usize);
+        let connected = connection.is_some_and(|connection| connection.ends[0].owner == Owner::Client(client));
+        if state.held || state.spent || state.lingering || ticks || connected {
+            return;
+        }
+        self.net.clients[client as usize].spent = true;
+        self.net.spent_clients.push_back(client);
     }
 
     /// The connection of a client that has not left.
@@ -309,7 +370,11 @@ impl World {
             return;
         }
         let connection = state.connection;
+        let has_nothing = state.outbox.is_empty() && !state.finishing && !state.lingering;
         self.touch_connection(connection);
+        if has_nothing {
+            return;
+        }
         let (link, dead) = (self.end_of(connection, 0).link, self.end_of(connection, 0).dead);
         if dead {
             self.net.clients[client as usize].outbox.clear();
@@ -343,6 +408,7 @@ impl World {
         }
         if (empty || dead) && std::mem::take(&mut self.net.clients[client as usize].lingering) {
             self.part(connection, 0, Close::Graceful);
+            self.client_spent(client);
         }
     }
 

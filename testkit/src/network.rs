@@ -125,6 +125,8 @@ pub(crate) struct Network {
     pub(crate) reactors: Vec<ReactorState>,
     pub(crate) listeners: Vec<Listener>,
     pub(crate) clients: Vec<ClientState>,
+    /// Of these, those whose place another may take.
+    pub(crate) spent_clients: VecDeque<u32>,
     pub(crate) connections: Vec<Connection>,
     pub(crate) free: Vec<u32>,
     pub(crate) deliveries: BinaryHeap<Reverse<Delivery>>,
@@ -386,12 +388,24 @@ impl World {
 
     /// Frees a connection that both sides have left and nothing is on the way in.
     pub(crate) fn retire(&mut self, connection: u32) {
-        let ends = &mut self.net.connections[connection as usize].ends;
-        let over = |end: &End| end.owner == Owner::Gone && end.things_under_way == 0 && (end.shut || end.dead);
-        if ends.iter().all(over) {
+        let ends = &self.net.connections[connection as usize].ends;
+        let quiet = ends.iter().all(|end| end.things_under_way == 0);
+        let over = |end: &End| end.owner == Owner::Gone && (end.shut || end.dead);
+        if !quiet || !over(&ends[1]) {
+            return;
+        }
+        // Of a client that nobody holds nothing more will come.
+        let alone = match ends[0].owner {
+            Owner::Client(client) => self.client_is_left_alone(client).then_some(client),
+            _ => None,
+        };
+        if over(&ends[0]) || alone.is_some() {
             // Marked, so that it is not freed twice.
-            ends[0].owner = RETIRED;
+            self.net.connections[connection as usize].ends[0].owner = RETIRED;
             self.net.free.push(connection);
+        }
+        if let Some(client) = alone {
+            self.client_spent(client);
         }
     }
 }

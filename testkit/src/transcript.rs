@@ -7,8 +7,8 @@ use handwound_reactor::Time;
 use crate::client::Parting;
 
 /// Bytes each way and pieces of one conversation that are kept; what goes beyond is counted.
-const BYTES_MAX: usize = 1 << 18;
-const PIECES_MAX: usize = 1 << 13;
+const BYTES_MAX: usize = 1 << 15;
+const PIECES_MAX: usize = 1 << 11;
 /// Shown of one piece: lines, and bytes of one line.
 const LINES_MAX: usize = 48;
 const LINE_BYTES_MAX: usize = 100;

@@ -235,18 +235,24 @@ impl World {
                 _ if self.drive_moves >= self.steps_max => return Pick::Spent,
                 _ => {}
             }
-            self.gather();
-            if self.actors.is_empty() {
-                if !self.wind() {
-                    return Pick::Stop;
+            let chosen = match self.freely() {
+                Some(chosen) => chosen,
+                None => {
+                    self.gather();
+                    if self.actors.is_empty() {
+                        if !self.wind() {
+                            return Pick::Stop;
+                        }
+                        continue;
+                    }
+                    let actors = std::mem::take(&mut self.actors);
+                    let turn = Turn { running: self.actor, now: self.now, local: self.local };
+                    let footprint = &mut self.footprint;
+                    let chosen = actors[self.choices.schedule(&actors, turn, || taken(footprint))];
+                    self.actors = actors;
+                    chosen
                 }
-                continue;
-            }
-            let actors = std::mem::take(&mut self.actors);
-            let turn = Turn { running: self.actor, now: self.now, local: self.local };
-            let footprint = &mut self.footprint;
-            let chosen = actors[self.choices.schedule(&actors, turn, || taken(footprint))];
-            self.actors = actors;
+            };
             self.drive_moves += 1;
             self.moves += 1;
             if chosen == NETWORK {
@@ -260,6 +266,21 @@ impl World {
             self.give_credit();
             return Pick::Task(chosen);
         }
+    }
+
+    /// Who goes next, where all that can go are alike, and nothing is kept about the choice: what gathering them and
+    /// the choice would come to.
+    fn freely(&mut self) -> Option<u32> {
+        if !self.choices.draws_freely() || matches!(self.goal, Goal::Task(_)) {
+            return None;
+        }
+        let network = u32::from(self.net.next_due().is_some_and(|due| due <= self.now));
+        let options = self.ready.len() as u32 + network;
+        if options == 0 {
+            return None;
+        }
+        let drawn = self.choices.draw_freely(options);
+        Some(self.ready.get(drawn).copied().unwrap_or(NETWORK))
     }
 
     /// Whether the task that is running goes straight on with `op`: what announcing it, gathering who can go and the
@@ -276,17 +297,26 @@ impl World {
 
     /// The task that goes on now need not ask again as long as the answer is known.
     fn give_credit(&mut self) {
+        let stays = self.choices.stays();
         let watched = matches!(self.goal, Goal::One | Goal::Enabled(_)) || self.stopping;
+        if watched || stays == 0 {
+            // Both are 0 already.
+            return;
+        }
         let burst = BURST_MAX.saturating_sub(self.burst);
         let steps = u32::try_from(self.steps_max.saturating_sub(self.drive_moves)).unwrap_or(u32::MAX);
-        self.given = if watched { 0 } else { burst.min(steps).min(self.choices.stays()) };
+        self.given = burst.min(steps).min(stays);
         self.credit = self.given;
     }
 
     /// Counts the moves that were made without asking.
+    #[inline]
     fn settle_credit(&mut self) {
         let used = self.given - self.credit;
         (self.given, self.credit) = (0, 0);
+        if used == 0 {
+            return;
+        }
         self.drive_moves += u64::from(used);
         self.moves += u64::from(used);
         self.burst += used;
@@ -309,7 +339,7 @@ impl World {
 
     fn leave_ready(&mut self, task: u32) {
         if std::mem::take(&mut self.tasks[task as usize].is_ready)
-            && let Ok(place) = self.ready.binary_search(&task)
+            && let Some(place) = self.ready.iter().position(|&other| other == task)
         {
             self.ready.remove(place);
         }
@@ -318,11 +348,13 @@ impl World {
     /// A task can do now what it has announced.
     fn make_ready(&mut self, task: u32) {
         let state = &mut self.tasks[task as usize];
-        if state.op.is_some()
-            && !std::mem::replace(&mut state.is_ready, true)
-            && let Err(place) = self.ready.binary_search(&task)
-        {
-            self.ready.insert(place, task);
+        if state.op.is_some() && !std::mem::replace(&mut state.is_ready, true) {
+            let mut place = self.ready.len();
+            self.ready.push(task);
+            while place > 0 && self.ready[place - 1] > task {
+                self.ready.swap(place - 1, place);
+                place -= 1;
+            }
         }
     }
 
