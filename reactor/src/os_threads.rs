@@ -49,7 +49,7 @@ impl Threads for OsThreads {
 
     #[inline]
     fn shared(&self, _name: &str) -> SharedId {
-        SharedId(0)
+        SharedId::UNWATCHED
     }
 
     #[inline]

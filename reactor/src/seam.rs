@@ -238,6 +238,11 @@ impl fmt::Debug for Waker {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SharedId(pub u32);
 
+impl SharedId {
+    /// What nobody watches: [`Threads::visit`] need not be called for it.
+    pub const UNWATCHED: SharedId = SharedId(u32::MAX);
+}
+
 /// The threads that go with a reactor, on the same clock.
 ///
 /// Code above the seam starts threads, parks them and names shared state through this trait only, so that a

@@ -58,8 +58,8 @@ impl AnyThreads {
     /// Names a thing that several threads will touch; see [`Watched::visit`].
     pub fn watched(&self, name: &str) -> Watched {
         let id = self.0.shared(name);
-        // Real threads hand out the default id only: nobody watches, and a visit costs a branch.
-        let watcher = (id != SharedId::default()).then(|| self.clone());
+        // On real threads a visit costs a branch.
+        let watcher = (id != SharedId::UNWATCHED).then(|| self.clone());
         Watched { id, watcher }
     }
 }
