@@ -50,7 +50,7 @@ fn soak_of_a_whole_server() {
 #[test]
 fn the_soak_would_notice_each_of_the_wrong_twins() {
     for defect in all() {
-        let few = Exploration::random(FIRST_SEED..FIRST_SEED + 100).shrink_runs_max(0);
+        let few = Exploration::random(FIRST_SEED..FIRST_SEED + 200).shrink_runs_max(0);
         let found = few.check(|sim| (defect.run)(sim, Twin::Wrong));
         let failure = found.expect_err(defect.name);
         println!("{:<50} run {:>3}", defect.name, failure.run);
