@@ -141,3 +141,60 @@ impl fmt::Display for Request {
         write!(f, "{} {}", self.head.method().escape_ascii(), self.head.target().escape_ascii())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::time::SystemTime;
+
+    use handwound_reactor::Time;
+
+    use super::*;
+    use crate::http1::{Config, Connection, Event, TargetForm};
+
+    /// A GET for `/a%20b?q=%20` with these lines after it, from `peer` to `local`.
+    fn request(lines: &str, peer: Address, local: Address) -> Request {
+        let mut connection = Connection::new(std::sync::Arc::new(Config::default()), Time::ZERO);
+        connection.receive(format!("GET /a%20b?q=%20 {lines}\r\n\r\n").as_bytes(), Time::ZERO);
+        let Some(Event::Head(head)) = connection.poll_event(|| SystemTime::UNIX_EPOCH) else { panic!("{lines}") };
+        let mut request = Request::new(head, peer, local);
+        request.split_path(0);
+        request
+    }
+
+    fn tcp(address: &str) -> Address {
+        Address::Tcp(address.parse().unwrap())
+    }
+
+    /// PEP 3333, environ Variables.
+    #[test]
+    fn a_request_says_what_the_environ_needs() {
+        let lines = "HTTP/1.1\r\nHost: [::1]:99\r\nX-A: v\r\nContent-Length: 3";
+        let found = request(lines, tcp("[::ffff:10.0.0.1]:50000"), tcp("127.0.0.1:8080"));
+        assert_eq!((found.method(), found.script_name(), found.path_info()), (&b"GET"[..], &b""[..], &b"/a b"[..]));
+        assert_eq!((found.query_string(), found.raw_uri()), (&b"q=%20"[..], &b"/a%20b?q=%20"[..]));
+        assert_eq!((found.server_name().as_str(), found.server_port()), ("::1", 8080));
+        assert_eq!((found.remote_addr().as_str(), found.remote_port()), ("10.0.0.1", Some(50000)));
+        assert_eq!((found.protocol(), found.url_scheme()), ("HTTP/1.1", "http"));
+        assert_eq!((found.header("x-a"), found.header("x-b")), (Some(&b"v"[..]), None));
+        assert_eq!(found.peer(), &tcp("[::ffff:10.0.0.1]:50000"));
+        let head = found.head();
+        assert_eq!((head.content_length(), head.is_chunked(), head.keep_alive()), (Some(3), false, true));
+        assert_eq!((head.target_form(), found.to_string().as_str()), (TargetForm::Origin, "GET /a%20b?q=%20"));
+    }
+
+    /// PEP 3333, environ Variables: neither is ever empty.
+    #[test]
+    fn server_name_and_port_are_never_empty() {
+        let unix = || Address::Unix(None);
+        let named = |lines, local| {
+            let found = request(lines, unix(), local);
+            assert_eq!((found.remote_addr().as_str(), found.remote_port()), ("", None));
+            (found.server_name(), found.server_port())
+        };
+        assert_eq!(named("HTTP/1.0", unix()), ("localhost".to_owned(), 80));
+        assert_eq!(named("HTTP/1.1\r\nHost: a:99", unix()), ("a".to_owned(), 99));
+        assert_eq!(named("HTTP/1.1\r\nHost:", tcp("10.0.0.1:1")), ("10.0.0.1".to_owned(), 1));
+        assert_eq!(named("HTTP/1.0", tcp("[::1]:2")), ("::1".to_owned(), 2));
+    }
+}

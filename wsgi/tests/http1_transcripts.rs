@@ -232,6 +232,20 @@ fn a_slow_body_is_late_and_a_steady_one_is_not() {
 }
 
 #[test]
+fn without_a_least_pace_only_pauses_count() {
+    let config = Config { body_bytes_per_second_min: 0, ..Config::default() };
+    let mut owner = Owner::new(config, echo);
+    owner.receive(b"POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\n");
+    for _ in 0..8 {
+        owner.advance(Duration::from_secs(19));
+        owner.receive(b"b");
+    }
+    assert_eq!(owner.connection.closing(), None);
+    owner.advance(Duration::from_secs(20));
+    assert!(owner.output().contains("408 Request Timeout"));
+}
+
+#[test]
 fn a_fast_start_buys_no_long_pause() {
     let mut owner = owner();
     owner.receive(b"POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000\r\n\r\n");

@@ -1,0 +1,88 @@
+//! A site where something around the request is not as it should be: the pool, the configuration, the application.
+#![allow(clippy::unwrap_used)]
+
+use std::time::Duration;
+
+use handwound_reactor::{Address, EventLoop, ListenOptions, ThreadPool};
+use handwound_testkit::{Choices, Parting, Sim};
+use handwound_wsgi::testing::serve;
+use handwound_wsgi::{Branch, Call, Failure, Rendered, Request, Resource, Response, Site, SiteConfig, WsgiResource};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn hello(call: &Call) -> Result<&'static str, Failure> {
+    call.start_response("200 OK", &[])?;
+    Ok("hello")
+}
+
+/// Answers from the reactor's thread.
+struct Fixed;
+
+impl Resource for Fixed {
+    fn render(&self, _request: &Request) -> Rendered {
+        Rendered::Now(Response::text("200 OK", "fixed"))
+    }
+}
+
+/// Statuses and bodies of these requests to a tree with a fixed resource, and an application on `pool`.
+fn answers(paths: &[&str], stopped: bool) -> Vec<(u16, String)> {
+    let sim = Sim::new(Choices::calm());
+    let reactor = EventLoop::new(sim.reactor("server"), sim.threads());
+    let pool = ThreadPool::new(sim.threads(), 1..=1);
+    pool.start().unwrap();
+    if stopped {
+        pool.stop(SECOND).unwrap();
+    }
+    let root = Branch::new();
+    root.put_child("fixed", Fixed);
+    root.put_child("app", WsgiResource::new(&reactor, pool, hello));
+    let at = Address::from(std::net::SocketAddr::from(([127, 0, 0, 1], 80)));
+    Site::new(root).listen(&reactor, &at, &ListenOptions::default()).unwrap();
+    sim.spawn("reactor", move || drop(reactor.run()));
+    let client = sim.connect(&at);
+    let mut answers = Vec::new();
+    for path in paths {
+        client.send(format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n"));
+        sim.advance(SECOND);
+        let answer = String::from_utf8(client.take_received()).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        answers.push((head[9..12].parse().unwrap(), body.to_owned()));
+    }
+    answers
+}
+
+#[test]
+fn applications_and_fixed_answers_take_turns_on_one_connection() {
+    let (app, fixed) = ((200, "hello".to_owned()), (200, "fixed".to_owned()));
+    let found = answers(&["/app", "/fixed", "/app", "/fixed", "/fixed"], false);
+    assert_eq!(found, [app.clone(), fixed.clone(), app, fixed.clone(), fixed]);
+}
+
+#[test]
+fn a_pool_that_has_stopped_is_a_503_and_keeps_the_connection() {
+    let overloaded = (503, "The server is overloaded.\n".to_owned());
+    assert_eq!(answers(&["/app", "/fixed"], true), [overloaded, (200, "fixed".to_owned())]);
+}
+
+#[test]
+#[should_panic(expected = "this configuration cannot be served: head_bytes_max 1 is outside")]
+fn a_configuration_that_contradicts_itself_is_no_site() {
+    let mut config = SiteConfig::default();
+    config.http.head_bytes_max = 1;
+    let _ = Site::with_config(Branch::new(), config);
+}
+
+/// RFC 9112 section 8: where only the end of the connection ends a body, a failure must not look like it.
+#[test]
+fn a_failure_that_an_orderly_end_would_hide_is_a_reset() {
+    let sim = Sim::new(Choices::calm());
+    let server = serve(&sim, 1, |call: &Call| -> Result<(), Failure> {
+        call.start_response("200 OK", &[])?;
+        call.write(b"part")?;
+        Err(Failure::new("broken half way"))
+    });
+    let client = server.connect(&sim);
+    client.send("GET / HTTP/1.0\r\n\r\n");
+    sim.advance(SECOND);
+    assert_eq!(client.closing(), Parting::Reset);
+}
