@@ -15,6 +15,7 @@ use handwound_reactor::Time;
 
 use crate::coroutine::{Ended, Fiber};
 use crate::failure;
+use crate::here;
 use crate::shared::Shared;
 use crate::strand::{Backend, Strand, suspend};
 use crate::trace::{NEVER, TEST};
@@ -52,6 +53,13 @@ fn key(world: &Shared) -> usize {
 /// The task of `world` that is calling, if it is one.
 fn current(world: &Shared) -> Option<u32> {
     CURRENT.get().filter(|(of, _)| *of == key(world)).map(|(_, task)| task)
+}
+
+/// The world of the coroutine that is calling, if one is.
+pub(crate) fn world_of_task() -> Option<Arc<Shared>> {
+    let (world, _) = CURRENT.get()?;
+    let driver = DRIVERS.with_borrow(|all| all.iter().find(|(of, _)| *of == world)?.1.upgrade())?;
+    Some(Arc::clone(&driver.world))
 }
 
 /// A visible operation: waits until it may be done, and does it.
@@ -254,10 +262,11 @@ impl Driver {
         if backend == Backend::Coroutines {
             return Strand::Fiber(Fiber::new(body));
         }
-        let key = key(&self.world);
+        let world = Arc::clone(&self.world);
         let body = Box::new(move || {
             // Whose task this is; in coroutines, `resume` says so.
-            CURRENT.set(Some((key, task)));
+            CURRENT.set(Some((key(&world), task)));
+            let _here = here::belongs(world);
             body();
         });
         Strand::new(backend, &self.world, &name, body)

@@ -139,6 +139,7 @@
 
 mod acks;
 mod addresses;
+mod any;
 mod bounded;
 mod buffer;
 #[cfg(feature = "proptest")]
@@ -163,6 +164,7 @@ mod explore;
 mod failure;
 mod faults;
 mod holds;
+mod here;
 mod line;
 mod network;
 mod network_options;
@@ -172,6 +174,7 @@ mod origins;
 mod pace;
 mod pct;
 mod perfetto;
+pub mod prelude;
 mod reactor;
 mod regressions;
 mod replay;
@@ -199,6 +202,7 @@ mod waits;
 mod whose;
 mod world;
 
+pub use any::AnyOf;
 pub use choices::{Choices, Family};
 pub use client::{Client, Parting};
 pub use conversation::{Conversation, Step, play};
@@ -211,6 +215,7 @@ pub use errno::{
 pub use explore::{All, Exploration, Report, explore, explore_all, seeds};
 pub use failure::Failure;
 pub use faults::{Break, Call, Fault, FaultPlan, Host, Way};
+pub use here::sleep;
 pub use network_options::{Latency, NetworkOptions, Segments};
 pub use pace::{Pace, Sent};
 pub use reactor::MockReactor;

@@ -317,6 +317,7 @@ impl Destination for Address {
 impl Drop for Sim {
     fn drop(&mut self) {
         let (choices, _) = self.take_choices();
+        self.watches.clear();
         self.driver.stop();
         census::forget(&self.driver.world);
         Shared::recycle(&self.driver.world);

@@ -15,18 +15,26 @@ use crate::waits::{self, Deadlock, Wait};
 
 type Watch = (String, Box<dyn Fn() -> Vec<String>>);
 
-/// What else a test counts among what must not be left over.
+/// What else a test counts among what must not be left over, and how to end what is there to stay.
 #[derive(Default)]
-pub(crate) struct Watches(RefCell<Vec<Watch>>);
+pub(crate) struct Watches {
+    left: RefCell<Vec<Watch>>,
+    ends: RefCell<Vec<Box<dyn FnOnce()>>>,
+}
 
 impl Watches {
     fn add(&self, what: &str, left: Box<dyn Fn() -> Vec<String>>) {
-        self.0.borrow_mut().push((what.to_owned(), left));
+        self.left.borrow_mut().push((what.to_owned(), left));
+    }
+
+    /// What is watched may hold parts of the world, which is over.
+    pub(crate) fn clear(&self) {
+        drop((self.left.take(), self.ends.take()));
     }
 
     fn text(&self) -> String {
         let mut text = String::new();
-        for (what, left) in self.0.borrow().iter() {
+        for (what, left) in self.left.borrow().iter() {
             for line in left() {
                 let _ = writeln!(text, "  {what}: {line}");
             }
@@ -60,7 +68,12 @@ impl Sim {
     /// jobs of thread pools, each with where it was made (and by whom and when, where the world knows), and what is
     /// [watched](Sim::watch). One a line; empty when all is clean. Loops and pools that are dropped have nothing left.
     pub fn leftovers(&self) -> String {
-        let mut text = self.with(|w| diagnosis::left_over(w));
+        self.with(|w| diagnosis::left_over(w)) + &self.pending()
+    }
+
+    /// What waits in event loops and thread pools, and what is watched.
+    fn pending(&self) -> String {
+        let mut text = String::new();
         for pending in census::outstanding(&self.driver.world) {
             let _ = writeln!(text, "  {pending}");
         }
@@ -69,14 +82,29 @@ impl Sim {
         text
     }
 
-    /// Checks that reactors have no socket open, that all threads have ended, that no timer and no job waits, and that
-    /// nothing [watched](Sim::watch) is left over.
+    /// Has [`assert_clean`](Sim::assert_clean) call `end` before it looks: to stop a server that is there to stay. It
+    /// runs on the test's thread, once.
+    pub fn at_end(&self, end: impl FnOnce() + 'static) {
+        self.watches.ends.borrow_mut().push(Box::new(end));
+    }
+
+    /// Checks that nothing [watched](Sim::watch) is left over, then ends what is there to stay
+    /// ([`at_end`](Sim::at_end)) and settles, and checks that reactors have no socket open and that all threads have
+    /// ended, and that no timer and no job waits.
     ///
     /// # Panics
     /// With a list of what is left, and where each was made.
     #[track_caller]
     pub fn assert_clean(&self) {
-        let left = self.leftovers();
+        // What must not be there even while a server is.
+        let pending = self.pending();
+        let stays = !self.watches.ends.borrow().is_empty();
+        let stops = stays && pending.is_empty();
+        if stops {
+            self.watches.ends.take().into_iter().for_each(|end| end());
+            self.settle();
+        }
+        let left = if stays && !stops { pending } else { self.leftovers() };
         if left.is_empty() {
             return;
         }
@@ -87,9 +115,10 @@ impl Sim {
                 "what still runs has to be told to end before this check (EventLoop::stop, by call_from_thread; \
                  ThreadPool::begin_stop), and Sim::settle lets it\n"
             }
-            false => "",
+            false => "where only time is missing, Sim::settle or Sim::advance before this check lets it pass\n",
         };
-        panic!("left over at {}:\n{left}{stuck}{hint}", self.now());
+        let after = if stops { " after the stop" } else { "" };
+        panic!("left over at {}{after}:\n{left}{stuck}{hint}", self.now());
     }
 
     /// All threads that wait, oldest first, each with what it waits for and who has answered it before.

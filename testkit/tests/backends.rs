@@ -98,7 +98,7 @@ fn server_run(seed: u64, backend: Backend) -> (u64, Vec<Vec<u8>>) {
     });
     let clients: Vec<_> = (0..5).map(|index| server.get(&sim, &format!("/{index}"))).collect();
     sim.settle();
-    let bodies = clients.iter().map(|client| client.response().into_body()).collect();
+    let bodies = clients.iter().map(|client| client.response().into_body().into()).collect();
     (sim.trace_hash(), bodies)
 }
 

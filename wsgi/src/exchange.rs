@@ -248,6 +248,11 @@ impl Call {
         &self.0.request
     }
 
+    /// [`Request::path`].
+    pub fn path(&self) -> String {
+        self.request().path()
+    }
+
     /// Bytes of the request's body. It has been received in full.
     pub fn body_len(&self) -> u64 {
         self.0.body.len()

@@ -56,6 +56,11 @@ impl Request {
         &self.path_info
     }
 
+    /// PATH_INFO as text; what is not UTF-8 becomes U+FFFD.
+    pub fn path(&self) -> String {
+        String::from_utf8_lossy(self.path_info()).into_owned()
+    }
+
     /// QUERY_STRING: as it came, without the `?`.
     pub fn query_string(&self) -> &[u8] {
         self.head.query().unwrap_or_default()

@@ -1,20 +1,20 @@
 //! Whole servers in a simulation, and clients that speak HTTP (feature `testing`).
 //!
 //! ```
-//! use handwound_testkit::{explore, seeds};
-//! use handwound_wsgi::{Call, testing::serve};
+//! use handwound_wsgi::testing::prelude::*;
 //!
 //! explore(seeds(20), |sim| {
-//!     let server = serve(sim, 2, |call: &Call| {
-//!         call.start_response("200 OK", &[])?;
-//!         Ok(call.request().path_info().to_vec())
-//!     });
+//!     let server = sim.serve(threads(2), |req| ok(req.path()));
 //!     let (a, b) = (server.get(sim, "/a"), server.get(sim, "/b"));
 //!     sim.settle();
-//!     assert_eq!((a.response().body().as_slice(), b.response().body().as_slice()), (&b"/a"[..], &b"/b"[..]));
+//!     assert_eq!((a.text(), b.text()), ("/a".to_owned(), "/b".to_owned()));
+//!     sim.assert_clean();
 //! });
 //! ```
 
+mod content;
+pub mod prelude;
+mod serving;
 #[cfg(feature = "proptest")]
 pub mod strategies;
 
@@ -23,6 +23,9 @@ use std::ops::Deref;
 
 use handwound_reactor::{Address, EventLoop, ListenOptions, ThreadPool};
 use handwound_testkit::{Break, Client, Destination, Pace, Sim, Way};
+
+pub use content::Content;
+pub use serving::{Reply, Serve, Workers, ok, threads};
 
 use crate::{Application, Site, SiteConfig, WsgiResource};
 
@@ -38,7 +41,7 @@ pub struct Server {
 }
 
 /// Serves `application` at the root of a server in `sim`, on the loop's own pool of this many workers. The loop runs as
-/// the thread `reactor`.
+/// the thread `reactor`. It is [watched](Server::watch). For closures [`Serve::serve`] is shorter.
 ///
 /// # Panics
 /// If the simulation has no threads left to give.
@@ -46,6 +49,7 @@ pub struct Server {
 pub fn serve(sim: &Sim, workers: usize, application: impl Application) -> Server {
     let server = Server::prepare(sim, workers, application, SiteConfig::default());
     server.run(sim);
+    server.watch(sim);
     server
 }
 
@@ -77,13 +81,24 @@ impl Server {
         });
     }
 
-    /// Keeps the loop and the pool until `sim` is dropped: [`Sim::assert_clean`] then sees the timers and jobs that are
-    /// left in them even when this server is dropped before.
+    /// Has [`Sim::assert_clean`] stop this server before it looks, unless the test has: listener, loop and workers may
+    /// stay until then, and must be gone afterwards; connections, timers and jobs must be gone before. Keeps the loop and
+    /// the pool until `sim` is dropped, so that what is left in them is seen.
     pub fn watch(&self, sim: &Sim) {
         let kept = (self.event_loop.clone(), self.pool.clone());
-        sim.watch("server", move || {
-            let _kept = &kept;
-            Vec::new()
+        sim.watch("connections", move || {
+            let (event_loop, _pool) = &kept;
+            match event_loop.connections() {
+                0 => Vec::new(),
+                open => vec![format!("{open} open")],
+            }
+        });
+        let event_loop = self.event_loop.clone();
+        sim.at_end(move || {
+            // Refused where it has been stopped already.
+            let _ = event_loop.call_from_thread(|event_loop| {
+                let _ = event_loop.stop();
+            });
         });
     }
 
@@ -160,7 +175,7 @@ impl HttpClient {
     /// # Panics
     /// If what came breaks the rules of HTTP otherwise.
     #[track_caller]
-    pub fn whole_responses(&self) -> Vec<http::Response<Vec<u8>>> {
+    pub fn whole_responses(&self) -> Vec<http::Response<Content>> {
         let received = self.received();
         let mut rest = received.as_slice();
         let mut responses = Vec::new();
@@ -190,12 +205,14 @@ impl HttpClient {
     /// If there is none or more than one, or what came breaks the rules of HTTP; the message shows all that came, whether
     /// the world could go on, and who waits for what.
     #[track_caller]
-    pub fn response(&self) -> http::Response<Vec<u8>> {
+    pub fn response(&self) -> http::Response<Content> {
         let mut responses = self.responses();
         match responses.len() {
             1 => responses.remove(0),
             0 => self.complain("no response"),
-            more => self.complain(&format!("{more} responses where one was expected")),
+            more => self.complain(&format!(
+                "{more} responses where `response()` expects one (`responses()` gives all)"
+            )),
         }
     }
 
@@ -209,13 +226,22 @@ impl HttpClient {
         panic!("{problem} in what came: {received}\n{}", self.diagnosis());
     }
 
+    /// The body of the only [`response`](HttpClient::response), as text; what is not UTF-8 becomes U+FFFD.
+    ///
+    /// # Panics
+    /// As [`response`](HttpClient::response).
+    #[track_caller]
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(self.response().body()).into_owned()
+    }
+
     /// All final responses so far, each complete. Those to HEAD requests are not understood: their length says nothing.
     ///
     /// # Panics
     /// If what came breaks the rules of HTTP, or a response is not complete; the message is that of
     /// [`response`](HttpClient::response).
     #[track_caller]
-    pub fn responses(&self) -> Vec<http::Response<Vec<u8>>> {
+    pub fn responses(&self) -> Vec<http::Response<Content>> {
         let received = self.received();
         let mut rest = received.as_slice();
         let mut responses = Vec::new();
@@ -234,7 +260,7 @@ impl HttpClient {
     }
 }
 
-type Parsed<'a> = (http::Response<Vec<u8>>, &'a [u8]);
+type Parsed<'a> = (http::Response<Content>, &'a [u8]);
 
 fn parse(bytes: &[u8], closed: bool) -> Result<Parsed<'_>, String> {
     let mut fields = [httparse::EMPTY_HEADER; 100];
@@ -263,7 +289,7 @@ fn parse(bytes: &[u8], closed: bool) -> Result<Parsed<'_>, String> {
     } else {
         return Err("a body of unknown length that has not ended".to_owned());
     };
-    Ok((response.body(body).map_err(|error| error.to_string())?, after))
+    Ok((response.body(Content(body)).map_err(|error| error.to_string())?, after))
 }
 
 fn chunks(mut rest: &[u8]) -> Result<(Vec<u8>, &[u8]), String> {

@@ -140,6 +140,7 @@ pub fn application_of(code: &str) -> PythonApplication {
 pub fn serve(sim: &Sim, workers: usize, application: PythonApplication) -> Server {
     let server = prepare(sim, workers, application, SiteConfig::default());
     server.run(sim);
+    server.watch(sim);
     server
 }
 

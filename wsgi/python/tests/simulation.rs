@@ -70,7 +70,7 @@ fn post(client: &HttpClient, path: &str, bytes: usize) {
 fn counts(sim: &Sim, server: &Server) -> Vec<usize> {
     let client = server.get(sim, "/counts");
     sim.advance(Duration::from_secs(1));
-    let text = String::from_utf8(client.response().into_body()).unwrap();
+    let text = String::from_utf8(client.response().into_body().into()).unwrap();
     text.split(' ').filter_map(|word| word.parse().ok()).collect()
 }
 
