@@ -37,6 +37,12 @@ impl From<Content> for Vec<u8> {
     }
 }
 
+impl From<&str> for Content {
+    fn from(text: &str) -> Content {
+        Content(text.as_bytes().to_vec())
+    }
+}
+
 impl PartialEq<str> for Content {
     fn eq(&self, other: &str) -> bool {
         self.0 == other.as_bytes()
