@@ -68,7 +68,7 @@ fn application(office: Arc<Office>, buy: fn(&Office) -> Option<u32>) -> impl App
 fn main() -> std::io::Result<()> {
     let ground = MioReactor::new()?;
     let threads = OsThreads::beside(&ground);
-    let event_loop = EventLoop::new(ground, threads.clone());
+    let event_loop = EventLoop::new(ground, threads);
     let application = application(Office::new(threads, 100), Office::buy);
     let resource = WsgiResource::new(&event_loop, event_loop.thread_pool(), application);
     let at = SocketAddr::from(([127, 0, 0, 1], 8080)).into();

@@ -210,9 +210,9 @@ impl HttpClient {
         match responses.len() {
             1 => responses.remove(0),
             0 => self.complain("no response"),
-            more => self.complain(&format!(
-                "{more} responses where `response()` expects one (`responses()` gives all)"
-            )),
+            more => {
+                self.complain(&format!("{more} responses where `response()` expects one (`responses()` gives all)"))
+            }
         }
     }
 
