@@ -41,10 +41,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 /// Copies what differs, so that a second build has less to do.
 fn copy_over(from: &Path, to: &Path) -> Result<(), Box<dyn Error>> {
-    if from
-        .file_name()
-        .is_some_and(|name| ["target", "corpus", "artifacts", "coverage"].iter().any(|skip| name == *skip))
-    {
+    let skipped = ["fuzz/target", "fuzz/corpus", "fuzz/artifacts", "fuzz/coverage"];
+    if skipped.iter().any(|skip| from.ends_with(skip)) {
         return Ok(());
     }
     if from.is_dir() {

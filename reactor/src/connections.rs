@@ -55,8 +55,8 @@ struct Listener {
     sock: Sock,
     factory: Factory,
     readable: bool,
-    /// The system is out of descriptors; a timer will end this.
-    resting: bool,
+    /// The system is out of descriptors; this timer will end it.
+    resting: Option<TimerId>,
     queued: bool,
 }
 
@@ -238,7 +238,7 @@ impl EventLoop {
 
     fn serve_listener(&self, sock: Sock, factory: Factory) -> io::Result<Listening> {
         let local = self.0.reactor.borrow().local_address(sock)?;
-        let listener = Listener { sock, factory, readable: false, resting: false, queued: false };
+        let listener = Listener { sock, factory, readable: false, resting: None, queued: false };
         self.0.table.put(sock, Entry::Listener(Box::new(listener)));
         self.0.table.listeners.borrow_mut().push(sock);
         Ok(Listening { sock, local })
@@ -332,7 +332,7 @@ impl EventLoop {
     fn accept_some(&self, mut listener: Box<Listener>) {
         let sock = listener.sock;
         for _ in 0..self.0.config.accepts_per_turn_max {
-            if !listener.readable || listener.resting || self.connections() >= self.0.config.connections_max {
+            if !listener.readable || listener.resting.is_some() || self.connections() >= self.0.config.connections_max {
                 break;
             }
             // By what it has accepted.
@@ -358,8 +358,7 @@ impl EventLoop {
                 Err(error) => {
                     let pause = self.0.config.accept_pause;
                     tracing::warn!(%error, ?pause, "cannot accept; serving what is open and trying again");
-                    listener.resting = true;
-                    self.timers().insert(self.now() + pause, Timer::Listener(sock));
+                    listener.resting = Some(self.timers().insert(self.now() + pause, Timer::Listener(sock)));
                 }
             }
         }
@@ -375,7 +374,7 @@ impl EventLoop {
             return;
         }
         let room = self.connections() < self.0.config.connections_max;
-        if listener.readable && !listener.resting && room && !std::mem::replace(&mut listener.queued, true) {
+        if listener.readable && listener.resting.is_none() && room && !std::mem::replace(&mut listener.queued, true) {
             self.0.table.ready.borrow_mut().push_back(listener.sock);
         }
         self.0.table.put(listener.sock, Entry::Listener(listener));
@@ -383,7 +382,7 @@ impl EventLoop {
 
     pub(crate) fn resume_accepting(&self, sock: Sock) {
         if let Some(mut listener) = self.0.table.take_listener(sock) {
-            listener.resting = false;
+            listener.resting = None;
             self.put_listener_back(listener);
         }
     }
@@ -398,6 +397,9 @@ impl EventLoop {
         let listener = table.take_listener(sock);
         table.remove(sock);
         self.0.reactor.borrow_mut().close(sock, Close::Graceful);
+        if let Some(rest) = listener.as_ref().and_then(|listener| listener.resting) {
+            self.timers().cancel(rest);
+        }
         drop(listener);
     }
 

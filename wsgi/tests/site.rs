@@ -353,6 +353,19 @@ fn accepting_goes_on_after_the_system_ran_out_of_descriptors() {
 }
 
 #[test]
+fn a_stop_leaves_no_timer_of_a_listener_that_rests() {
+    let sim = Sim::new(Choices::calm());
+    let server = serve(&sim, 1, hello);
+    sim.accept_fails_once(std::io::Error::from_raw_os_error(24));
+    let _client = server.connect(&sim);
+    sim.settle_now();
+    assert_eq!(server.event_loop.pending_timers(), 1, "the pause has begun");
+    server.event_loop.call_from_thread(|event_loop| event_loop.stop().unwrap()).unwrap();
+    sim.settle_now();
+    assert_eq!(server.event_loop.pending_timers(), 0, "and ended with its listener");
+}
+
+#[test]
 fn a_stop_lets_a_response_end_and_says_close() {
     let sim = Sim::new(Choices::calm());
     let threads = sim.threads();
