@@ -1,7 +1,7 @@
 //! Faults that a run draws for itself, by families that are on or off as a whole; and the state of planned ones.
 //!
 //! A family does not ask before every call whether to strike: it draws the gap to its next strike and counts it
-//! down. Each draws from a stream of its own. A gap drawn as 0 is endless, so that the plain choice is no fault.
+//! down. Each draws from a stream of its own. A gap drawn as 0 ends without a strike, so that the plain choice is no fault.
 
 use std::io::{self, ErrorKind};
 use std::time::Duration;
@@ -76,25 +76,46 @@ impl Trouble {
 /// How many calls pass before a family strikes again.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Gap {
-    /// `None`: to be drawn. The largest number: never.
-    left: Option<u32>,
+    /// 0: to be drawn.
+    left: u32,
+    /// Whether it strikes at the end, or asks again.
+    strikes: bool,
+    /// How long it is on average, where that is drawn too.
+    mean: Mean,
 }
+
+#[derive(Clone, Copy, Debug, Default)]
+enum Mean {
+    #[default]
+    Undrawn,
+    Never,
+    Calls(u32),
+}
+
+/// How long a gap is that was drawn as the plain choice: it ends without a strike.
+const PLAIN_GAP: u32 = 4096;
 
 impl Gap {
     fn strike(&mut self, mean: u32, draw: impl FnOnce() -> u32) -> bool {
-        let left = match self.left {
-            Some(left) => left,
-            None => match draw() {
-                0 => u32::MAX,
-                drawn => (drawn - 1) * 2 * mean / 255,
-            },
-        };
-        self.left = match left {
-            0 => None,
-            u32::MAX => Some(left),
-            _ => Some(left - 1),
-        };
-        left == 0
+        if self.left == 0 {
+            let drawn = draw();
+            self.strikes = drawn > 0;
+            self.left = if drawn > 0 { 1 + (drawn - 1) * 2 * mean / 255 } else { PLAIN_GAP };
+        }
+        self.left -= 1;
+        self.left == 0 && self.strikes
+    }
+
+    /// As [`strike`](Gap::strike), with a mean that is drawn at the first call: from never over now and then to at
+    /// every other call.
+    fn strike_somehow(&mut self, mut draw: impl FnMut(u32) -> u32) -> bool {
+        if let Mean::Undrawn = self.mean {
+            self.mean = [Mean::Never, Mean::Calls(1), Mean::Calls(8), Mean::Calls(64)][draw(4) as usize];
+        }
+        match self.mean {
+            Mean::Calls(mean) => self.strike(mean, || draw(256)),
+            _ => false,
+        }
     }
 }
 
@@ -281,10 +302,12 @@ impl World {
         slots[slot as usize].fickle.strike(7, || choices.draw_for(Family::Readiness, subject, 256, label))
     }
 
-    /// Between one byte and all of `bytes`, the plain choice being all. Decided by and for `subject`, which keeps `gap`.
+    /// Between one byte and all of `bytes`, the plain choice being all. Decided by and for `subject`, which keeps `gap`:
+    /// some connections are cut often, some now and then, some never.
     pub(crate) fn part_of(&mut self, gap: &mut Gap, subject: u32, bytes: usize, label: &'static str) -> usize {
         let choices = &mut self.choices;
-        if bytes <= 1 || !gap.strike(1, || choices.draw_for(Family::Split, subject, 256, label)) {
+        let draw = |options| choices.draw_for(Family::Split, subject, options, label);
+        if bytes <= 1 || !gap.strike_somehow(draw) {
             return bytes;
         }
         let max = if self.draw_about(Family::Split, subject, 2, label) == 0 { bytes.min(8) } else { bytes };

@@ -55,6 +55,6 @@ fn one_clients_decisions_are_left_of_those_of_many() {
     for first in 0..20 {
         let failure = shrunk(12, 1000 * first);
         assert!(failure.choices > 20, "there was something to shrink: {}", failure.choices);
-        assert!(failure.shrunk_choices <= 4, "{failure}");
+        assert!(failure.shrunk_choices <= 6, "{failure}");
     }
 }
