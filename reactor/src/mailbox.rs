@@ -16,7 +16,7 @@
 use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 
 use crossbeam::queue::SegQueue;
 
@@ -53,6 +53,9 @@ struct Mailbox {
     queue: SegQueue<Entry>,
     state: AtomicU8,
     closed: AtomicBool,
+    /// Calls among the entries, and those about to be: counted before they are pushed, or threads that look at the same
+    /// time would all find room.
+    calls: AtomicUsize,
     calls_max: usize,
     waker: Waker,
     watched: Watched,
@@ -68,7 +71,7 @@ pub struct Remote(Arc<Mailbox>);
 pub enum CallRefused {
     /// The loop has stopped and will run nothing any more.
     Stopped,
-    /// [`LoopConfig::mailbox_calls_max`](crate::LoopConfig::mailbox_calls_max) entries are waiting.
+    /// [`LoopConfig::mailbox_calls_max`](crate::LoopConfig::mailbox_calls_max) calls are waiting.
     Full,
 }
 
@@ -89,6 +92,7 @@ impl Remote {
             queue: SegQueue::new(),
             state: AtomicU8::new(AWAKE),
             closed: AtomicBool::new(false),
+            calls: AtomicUsize::new(0),
             calls_max,
             waker,
             watched: threads.watched("mailbox"),
@@ -106,7 +110,8 @@ impl Remote {
         if mailbox.closed.load(Ordering::Acquire) {
             return Err(CallRefused::Stopped);
         }
-        if mailbox.queue.len() >= mailbox.calls_max {
+        let one_more = |calls| (calls < mailbox.calls_max).then_some(calls + 1);
+        if mailbox.calls.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).is_err() {
             return Err(CallRefused::Full);
         }
         self.post(Entry::Call(Box::new(call)));
@@ -158,7 +163,11 @@ impl Remote {
     }
 
     pub(crate) fn take(&self) -> Option<Entry> {
-        self.0.queue.pop()
+        let entry = self.0.queue.pop()?;
+        if matches!(entry, Entry::Call(_)) {
+            self.0.calls.fetch_sub(1, Ordering::Relaxed);
+        }
+        Some(entry)
     }
 
     pub(crate) fn visit(&self) {
@@ -186,7 +195,7 @@ impl Remote {
     /// Refuses calls from here on, and drops those that wait.
     pub(crate) fn close(&self) {
         self.0.closed.store(true, Ordering::Release);
-        while self.0.queue.pop().is_some() {}
+        while self.take().is_some() {}
     }
 }
 

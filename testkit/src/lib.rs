@@ -38,6 +38,10 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! [`guide`] says which search to use when, how to read and keep a failure, and how to go about properties and snapshots;
+//! [`prelude`] has what most tests import. `testkit/DEFECTS.md` lists the defects that the searches are known to find, and
+//! [`contract`] holds any reactor to the rules that this one keeps.
+//!
 //! # Driving
 //!
 //! | | threads and network | clock |
@@ -163,6 +167,9 @@ mod errno;
 mod explore;
 mod failure;
 mod faults;
+#[cfg(any(doc, doctest))]
+#[doc = include_str!("../GUIDE.md")]
+pub mod guide {}
 mod here;
 mod holds;
 mod line;
