@@ -13,7 +13,7 @@ use proptest::prelude::*;
 const BODY_BYTES: usize = 2_000_000;
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 60, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 400, ..ProptestConfig::default() })]
 
     /// Bytes written by the application and not yet received are in the exchange, in the connection's output, or in the
     /// network: each has a bound that a configuration names.

@@ -1,7 +1,7 @@
 //! Blocking building blocks for code that runs on real and on simulated threads: [`channel`](bounded), [`Mutex`],
 //! [`Condvar`], [`Semaphore`], and threads that can be joined ([`spawn`]).
 //!
-//! They do what those of the standard library do, on the clock and the gates of a [`Threads`]: with
+//! They do what those of the standard library do, on the clock and the gates of a [`Threads`](crate::Threads): with
 //! [`OsThreads`](crate::OsThreads) they block the thread, in a simulation they let others run, time out on virtual
 //! time, and each access is a point where the simulation may switch. All have names, which diagnoses show.
 //!
