@@ -4,14 +4,14 @@
 //! Edges are reported once, so each connection remembers whether it may still be readable or writable. Whatever is
 //! left to do when a turn's share is used up stays on the ready list, and the next poll does not wait.
 
-use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
+use std::cell::RefCell;
 use std::io::{self, ErrorKind, IoSlice};
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::rc::Rc;
 
 use crate::event_loop::Timer;
 use crate::mailbox::{ConnectionId, panic_text};
+use crate::table::{Held, reuse_buffer};
 use crate::timers::TimerId;
 use crate::transport::Ending;
 use crate::{Address, Close, Closed, Event, EventLoop, ListenOptions, Protocol, Sock, Time, Transport};
@@ -19,40 +19,8 @@ use crate::{Address, Close, Closed, Event, EventLoop, ListenOptions, Protocol, S
 /// Makes the protocol of each accepted connection.
 type Factory = Rc<RefCell<dyn FnMut(&Address) -> Box<dyn Protocol>>>;
 
-pub(crate) struct Table {
-    /// By the slot of the socket.
-    entries: RefCell<Vec<Option<Entry>>>,
-    ready: RefCell<VecDeque<Sock>>,
-    dirty: RefCell<Vec<ConnectionId>>,
-    connections: Cell<usize>,
-    /// All of them, those in the hands of the loop included.
-    listeners: RefCell<Vec<Sock>>,
-    scratch: RefCell<Vec<u8>>,
-}
-
-enum Entry {
-    Listener(Box<Listener>),
-    Connection(Box<Connection>),
-    /// In the hands of the loop, which puts it back.
-    Out {
-        generation: u32,
-        /// A stop has begun meanwhile: the connection is to be told.
-        stopping: bool,
-    },
-}
-
-impl Entry {
-    fn generation(&self) -> u32 {
-        match self {
-            Entry::Listener(listener) => listener.sock.generation,
-            Entry::Connection(connection) => connection.sock.generation,
-            Entry::Out { generation, .. } => *generation,
-        }
-    }
-}
-
-struct Listener {
-    sock: Sock,
+pub(crate) struct Listener {
+    pub(crate) sock: Sock,
     factory: Factory,
     readable: bool,
     /// The system is out of descriptors; this timer will end it.
@@ -68,8 +36,8 @@ enum Stage {
     Lingering,
 }
 
-struct Connection {
-    sock: Sock,
+pub(crate) struct Connection {
+    pub(crate) sock: Sock,
     transport: Transport,
     protocol: Box<dyn Protocol>,
     stage: Stage,
@@ -104,110 +72,6 @@ impl Listening {
     }
 }
 
-impl Table {
-    pub(crate) fn new() -> Table {
-        Table {
-            entries: RefCell::new(Vec::new()),
-            ready: RefCell::new(VecDeque::new()),
-            dirty: RefCell::new(Vec::new()),
-            connections: Cell::new(0),
-            listeners: RefCell::new(Vec::new()),
-            scratch: RefCell::new(Vec::new()),
-        }
-    }
-
-    pub(crate) fn has_ready(&self) -> bool {
-        !self.ready.borrow().is_empty() || !self.dirty.borrow().is_empty()
-    }
-
-    /// What a connection's timer is for, for people; `None` where its protocol waits for nothing.
-    pub(crate) fn deadline_of(&self, ConnectionId(sock): ConnectionId) -> Option<String> {
-        let Ok(entries) = self.entries.try_borrow() else { return None };
-        match entries.get(sock.slot as usize) {
-            Some(Some(Entry::Connection(connection))) if connection.sock == sock => {
-                connection.transport.deadline?;
-                Some(format!("the deadline of the connection with {}", connection.transport.peer()))
-            }
-            Some(Some(Entry::Out { generation, .. })) if *generation == sock.generation => None,
-            _ => Some("the deadline of a connection that is closed".to_owned()),
-        }
-    }
-
-    fn put(&self, sock: Sock, entry: Entry) {
-        let mut entries = self.entries.borrow_mut();
-        let slot = sock.slot as usize;
-        if entries.len() <= slot {
-            entries.resize_with(slot + 1, || None);
-        }
-        entries[slot] = Some(entry);
-    }
-
-    fn take(&self, sock: Sock) -> Option<Entry> {
-        let mut entries = self.entries.borrow_mut();
-        let place = entries.get_mut(sock.slot as usize)?;
-        match place {
-            Some(Entry::Out { .. }) | None => None,
-            Some(entry) if entry.generation() != sock.generation => None,
-            Some(_) => place.replace(Entry::Out { generation: sock.generation, stopping: false }),
-        }
-    }
-
-    fn take_connection(&self, sock: Sock) -> Option<Box<Connection>> {
-        match self.take(sock)? {
-            Entry::Connection(connection) => Some(connection),
-            other => {
-                self.put(sock, other);
-                None
-            }
-        }
-    }
-
-    fn take_listener(&self, sock: Sock) -> Option<Box<Listener>> {
-        match self.take(sock)? {
-            Entry::Listener(listener) => Some(listener),
-            other => {
-                self.put(sock, other);
-                None
-            }
-        }
-    }
-
-    fn remove(&self, sock: Sock) {
-        self.entries.borrow_mut()[sock.slot as usize] = None;
-    }
-
-    fn socks(&self, wanted: impl Fn(&Entry) -> Option<Sock>) -> Vec<Sock> {
-        self.entries.borrow().iter().flatten().filter_map(wanted).collect()
-    }
-
-    fn connections(&self) -> Vec<Sock> {
-        self.socks(|entry| match entry {
-            Entry::Connection(connection) => Some(connection.sock),
-            _ => None,
-        })
-    }
-
-    fn listeners(&self) -> Vec<Sock> {
-        self.listeners.borrow().clone()
-    }
-
-    /// Tells those in the hands of the loop that a stop has begun, once they come back.
-    fn mark_stopping(&self) {
-        for entry in self.entries.borrow_mut().iter_mut().flatten() {
-            if let Entry::Out { stopping, .. } = entry {
-                *stopping = true;
-            }
-        }
-    }
-
-    fn take_stopping_mark(&self, sock: Sock) -> bool {
-        match &mut self.entries.borrow_mut()[sock.slot as usize] {
-            Some(Entry::Out { stopping, .. }) => std::mem::take(stopping),
-            _ => false,
-        }
-    }
-}
-
 impl EventLoop {
     /// Listens, and gives each connection the protocol that `factory` makes for its peer.
     ///
@@ -239,7 +103,8 @@ impl EventLoop {
     fn serve_listener(&self, sock: Sock, factory: Factory) -> io::Result<Listening> {
         let local = self.0.reactor.borrow().local_address(sock)?;
         let listener = Listener { sock, factory, readable: false, resting: None, queued: false };
-        self.0.table.put(sock, Entry::Listener(Box::new(listener)));
+        self.0.table.hold(sock, false);
+        self.0.table.put_listener(Box::new(listener));
         self.0.table.listeners.borrow_mut().push(sock);
         Ok(Listening { sock, local })
     }
@@ -283,7 +148,7 @@ impl EventLoop {
             timer: None,
         });
         table.connections.set(table.connections.get() + 1);
-        table.put(sock, Entry::Out { generation: sock.generation, stopping: self.is_stopping() });
+        table.hold(sock, self.is_stopping());
         if stage == Stage::Open {
             // The peer may have sent already; reading early spares a poll, and the edge if it came before us.
             connection.readable = true;
@@ -294,21 +159,23 @@ impl EventLoop {
 
     pub(crate) fn note_event(&self, event: Event) {
         let table = &self.0.table;
-        let entries = &mut *table.entries.borrow_mut();
-        let queued = match entries.get_mut(event.sock.slot as usize) {
-            Some(Some(Entry::Connection(connection))) if connection.sock == event.sock => {
-                connection.readable |= event.readable;
-                connection.writable |= event.writable;
-                &mut connection.queued
-            }
-            Some(Some(Entry::Listener(listener))) if listener.sock == event.sock => {
-                listener.readable |= event.readable;
-                &mut listener.queued
-            }
-            // Closed since: an event of the past.
-            _ => return,
-        };
-        if !std::mem::replace(queued, true) {
+        let is_new = table.with(event.sock, |held| {
+            let queued = match held {
+                Held::Connection(connection) => {
+                    connection.readable |= event.readable;
+                    connection.writable |= event.writable;
+                    &mut connection.queued
+                }
+                Held::Listener(listener) => {
+                    listener.readable |= event.readable;
+                    &mut listener.queued
+                }
+                Held::Out | Held::Nothing => return false,
+            };
+            !std::mem::replace(queued, true)
+        });
+        // `None`: closed since, an event of the past.
+        if is_new == Some(true) {
             table.ready.borrow_mut().push_back(event.sock);
         }
     }
@@ -377,7 +244,7 @@ impl EventLoop {
         if listener.readable && listener.resting.is_none() && room && !std::mem::replace(&mut listener.queued, true) {
             self.0.table.ready.borrow_mut().push_back(listener.sock);
         }
-        self.0.table.put(listener.sock, Entry::Listener(listener));
+        self.0.table.put_listener(listener);
     }
 
     pub(crate) fn resume_accepting(&self, sock: Sock) {
@@ -553,7 +420,7 @@ impl EventLoop {
         if connection.wants_to_read() && !std::mem::replace(&mut connection.queued, true) {
             table.ready.borrow_mut().push_back(sock);
         }
-        table.put(sock, Entry::Connection(connection));
+        table.put_connection(connection);
     }
 
     /// One timer a connection at the most. A deadline that moves away leaves it alone: it fires early, and is set anew.
@@ -575,12 +442,15 @@ impl EventLoop {
     /// Writes what waits, wherever the system takes it. What protocols add meanwhile goes out in the next pass: one
     /// that always has more, to a peer that always takes it, would hold up all others.
     pub(crate) fn flush(&self) {
-        for id in self.0.table.dirty.take() {
-            if let Some(mut connection) = self.0.table.take_connection(id.0) {
+        let table = &self.0.table;
+        let dirty = table.dirty.take();
+        for id in &dirty {
+            if let Some(mut connection) = table.take_connection(id.0) {
                 connection.dirty = false;
                 self.flush_connection(connection);
             }
         }
+        reuse_buffer(&table.dirty, dirty);
     }
 
     fn flush_connection(&self, mut connection: Box<Connection>) {
@@ -676,6 +546,12 @@ impl EventLoop {
 }
 
 impl Connection {
+    /// What its timer is for, for people; `None` where its protocol waits for nothing.
+    pub(crate) fn deadline_text(&self) -> Option<String> {
+        self.transport.deadline?;
+        Some(format!("the deadline of the connection with {}", self.transport.peer()))
+    }
+
     fn wants_to_read(&self) -> bool {
         if !self.readable {
             return false;

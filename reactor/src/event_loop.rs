@@ -12,9 +12,9 @@ use std::time::{Duration, SystemTime};
 
 use crate::calls::DelayedCall;
 use crate::config::LoopConfig;
-use crate::connections::Table;
 use crate::mailbox::{CallRefused, ConnectionId, Entry, Remote, Sleep, panic_text};
 use crate::shutdown::Lifecycle;
+use crate::table::{Table, reuse_buffer};
 use crate::thread_pool::{JobRefused, PoolConfig, ThreadPool};
 use crate::threads::AnyThreads;
 use crate::timers::Timers;
@@ -314,9 +314,10 @@ impl EventLoop {
 
     fn wake_pools(&self) {
         let pools = self.0.pools_to_wake.take();
-        for pool in pools {
+        for pool in &pools {
             pool.wake_for_backlog();
         }
+        reuse_buffer(&self.0.pools_to_wake, pools);
     }
 
     /// Runs user code: a panic is logged and goes no further.

@@ -14,6 +14,7 @@ mod outstanding;
 mod seam;
 mod shutdown;
 pub mod sync;
+mod table;
 mod thread_pool;
 mod threads;
 mod time;

@@ -137,7 +137,8 @@ fn ip_text(address: &SocketAddr) -> String {
 }
 
 fn nth_slash(path: &[u8], n: usize) -> Option<usize> {
-    memchr::memchr_iter(b'/', path).nth(n - 1)
+    // Not with memchr: the slashes wanted stand within the first few bytes.
+    path.iter().enumerate().filter(|&(_, &byte)| byte == b'/').nth(n - 1).map(|(at, _)| at)
 }
 
 /// `GET /path?query`, for logs: printable ASCII only.

@@ -204,7 +204,13 @@ impl HttpProtocol {
                         self.respond_no_room(transport, &error);
                     }
                 }
-                Some(Event::End) => self.dispatch(transport),
+                Some(Event::End) => {
+                    self.dispatch(transport);
+                    if matches!(self.stage, Stage::Running(..)) {
+                        // There is no event before its response.
+                        break;
+                    }
+                }
                 Some(Event::Rejected(rejection)) => {
                     tracing::info!(peer = %transport.peer(), %rejection, "request refused");
                     self.stage = Stage::Idle;
@@ -229,7 +235,7 @@ impl HttpProtocol {
         // What the last request left behind is used again, where nobody else holds it any more.
         let mut spare = self.spare.take();
         if let Some(reused) = spare.as_mut().and_then(Arc::get_mut) {
-            let last = std::mem::replace(&mut reused.reuse().head, head);
+            let last = std::mem::replace(&mut reused.reuse(self.taken.spent.take()).head, head);
             self.connection().recycle(last);
             match traverse(&self.site.root, &mut reused.request) {
                 Rendered::Now(response) => {
@@ -317,16 +323,18 @@ impl HttpProtocol {
             self.end_response(&exchange, outcome, transport);
             drop(exchange);
             // The next request may be there already.
-            self.pump(transport);
-        } else {
-            self.settle(transport);
+            if self.connection().has_input() {
+                return self.pump(transport);
+            }
         }
+        self.settle(transport);
     }
 
     fn send_taken(&mut self, exchange: &Exchange, transport: &Transport) {
         let connection = self.connection.as_mut().expect("made when connected, which comes first");
         if let Some(head) = self.taken.head.take() {
             connection.respond(&head, wall_clock(transport));
+            self.taken.spent = head.is_light().then_some(head);
             self.surplus_logged = false;
         }
         if self.taken.body.is_empty() {
@@ -396,7 +404,7 @@ impl HttpProtocol {
         let sending = self.sending_deadline(transport);
         // What is held back is not late.
         let receiving = if holds_back { None } else { self.connection().deadline() };
-        transport.set_deadline([sending, receiving].into_iter().flatten().min());
+        transport.set_deadline(earlier(sending, receiving));
         if matches!(self.stage, Stage::Idle) {
             self.connection().shrink_to(LIGHT_BYTES);
             if self.taken.body.capacity() > LIGHT_BYTES {
@@ -420,6 +428,14 @@ impl HttpProtocol {
             }
         };
         Some(since + self.site.config.send_timeout)
+    }
+}
+
+/// The earlier of those there are.
+fn earlier(one: Option<Time>, other: Option<Time>) -> Option<Time> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
     }
 }
 

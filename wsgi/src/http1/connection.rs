@@ -8,7 +8,7 @@ use handwound_reactor::Time;
 use super::chunked::{Chunked, Decoded};
 use super::config::Config;
 use super::date::DateLine;
-use super::head::{self, RequestLine};
+use super::head::HeadParser;
 use super::rejection::Rejection;
 use super::request::{RequestHead, Version};
 use super::scan::{HeadScan, Seen};
@@ -30,7 +30,7 @@ pub struct Connection {
     pub(super) stopping: bool,
     pub(super) peer_ended: bool,
     scan: HeadScan,
-    line: RequestLine,
+    head: HeadParser,
     spare: Option<Box<RequestHead>>,
     /// A refusal that was found outside `poll_event`, which will report it.
     pending: Option<Rejection>,
@@ -124,7 +124,7 @@ impl Connection {
             stopping: false,
             peer_ended: false,
             scan: HeadScan::default(),
-            line: RequestLine::default(),
+            head: HeadParser::default(),
             spare: None,
             pending: None,
             timing: Timing::new(now),
@@ -271,6 +271,11 @@ impl Connection {
         self.close_if_idle();
     }
 
+    /// Whether there are bytes that no event has been made of.
+    pub fn has_input(&self) -> bool {
+        !self.unused().is_empty()
+    }
+
     /// How many requests have begun here.
     pub fn requests(&self) -> u64 {
         self.requests
@@ -318,26 +323,24 @@ impl Connection {
                 Seen::RequestLine { bytes } => {
                     let line = &self.input[self.used..self.used + bytes];
                     self.request = RequestFacts { is_head: line.starts_with(b"HEAD "), ..RequestFacts::default() };
-                    self.line = head::parse_request_line(line, &self.config)?;
+                    self.head.request_line(line, self.spare.take(), &self.config)?;
                 }
-                Seen::Head { bytes, fields_start, header_count } => {
-                    return self.begin_request(bytes, fields_start, header_count).map(Some);
+                Seen::Field { start, end } => {
+                    self.head.field(&self.input[self.used..], start, end, &self.config)?;
                 }
+                Seen::Head { bytes } => return self.begin_request(bytes).map(Some),
             }
         }
     }
 
-    fn begin_request(&mut self, bytes: usize, fields_start: usize, header_count: usize) -> Result<Found, Rejection> {
-        let mut head = self.spare.take().unwrap_or_default();
-        head.clear();
-        head.bytes.extend_from_slice(&self.input[self.used..self.used + bytes]);
+    fn begin_request(&mut self, bytes: usize) -> Result<Found, Rejection> {
+        let head = self.head.finish(&self.input[self.used..self.used + bytes], &self.config)?;
         #[cfg(test)]
         {
             self.bytes_scanned += bytes as u64;
         }
         self.used += bytes;
         self.scan = HeadScan::default();
-        head::parse_head(&mut head, &self.line, fields_start, header_count, &self.config)?;
         self.requests += 1;
         self.request.version = head.version;
         self.request.keep_alive = head.keep_alive;
@@ -413,6 +416,7 @@ impl Connection {
         self.receiving = Receiving::Discarding;
         self.input = Vec::new();
         self.used = 0;
+        self.head = HeadParser::default();
         self.closing = Some(Closing::AfterOutput { linger: !self.peer_ended });
         self.write_rejection(&rejection, wall);
         Event::Rejected(rejection)

@@ -170,10 +170,25 @@ impl RequestHead {
 
     /// Ready for the next request, the allocations kept.
     pub(crate) fn clear(&mut self) {
-        let (mut bytes, mut fields) = (std::mem::take(&mut self.bytes), std::mem::take(&mut self.fields));
+        // Each by its name, so that a new one is not forgotten; a struct update would move both buffers out and in.
+        let RequestHead {
+            bytes,
+            fields,
+            method,
+            target,
+            parts,
+            version,
+            host,
+            content_length,
+            is_chunked,
+            keep_alive,
+            expects_continue,
+        } = self;
         bytes.clear();
         fields.clear();
-        *self = RequestHead { bytes, fields, ..RequestHead::default() };
+        (*method, *target, *parts, *version) = Default::default();
+        (*host, *content_length) = (None, None);
+        (*is_chunked, *keep_alive, *expects_continue) = (false, false, false);
     }
 }
 

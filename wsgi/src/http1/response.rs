@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use super::bytes::{self, FIELD_VALUE};
+use super::bytes::{self, is_name};
 
 /// Status and fields of one response, already in the form that goes onto the wire.
 ///
@@ -32,17 +32,39 @@ pub struct ResponseHead {
     keeps_date_and_server: bool,
 }
 
-/// The fields that PEP 3333 forbids to applications, in lower case: those of `wsgiref.util.is_hop_by_hop`.
-const HOP_BY_HOP: [&str; 8] = [
-    "connection",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "te",
-    "trailers",
-    "transfer-encoding",
-    "upgrade",
-];
+/// What most heads need, in bytes; an idle connection keeps no more of its last one.
+const LIGHT_BYTES: usize = 256;
+
+/// What a field name means to the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Meaning {
+    /// PEP 3333 forbids it to applications: those of `wsgiref.util.is_hop_by_hop`.
+    HopByHop,
+    ContentLength,
+    Date,
+    Server,
+    /// Nothing.
+    Own,
+}
+
+impl Meaning {
+    /// What `name`, a token, means. By the length first: most names then need no comparison.
+    fn of(name: &[u8]) -> Meaning {
+        match name.len() {
+            2 if is_name(name, b"te") => Meaning::HopByHop,
+            4 if is_name(name, b"date") => Meaning::Date,
+            6 if is_name(name, b"server") => Meaning::Server,
+            7 if is_name(name, b"upgrade") => Meaning::HopByHop,
+            8 if is_name(name, b"trailers") => Meaning::HopByHop,
+            10 if is_name(name, b"connection") || is_name(name, b"keep-alive") => Meaning::HopByHop,
+            14 if is_name(name, b"content-length") => Meaning::ContentLength,
+            17 if is_name(name, b"transfer-encoding") => Meaning::HopByHop,
+            18 if is_name(name, b"proxy-authenticate") => Meaning::HopByHop,
+            19 if is_name(name, b"proxy-authorization") => Meaning::HopByHop,
+            _ => Meaning::Own,
+        }
+    }
+}
 
 impl ResponseHead {
     /// A head with this status and no fields. `status` is `ddd reason`, as WSGI has it; the reason may be empty, its
@@ -52,8 +74,10 @@ impl ResponseHead {
     ///
     /// The application's fault: not of that form, or not a final status from 200 to 999 (RFC 9110 section 15).
     pub fn new(status: impl AsRef<[u8]>) -> Result<ResponseHead, BadResponse> {
-        let mut head = ResponseHead::default();
-        head.reset(status)?;
+        let status = status.as_ref();
+        let code = parse_status(status)?;
+        let mut head = ResponseHead::empty();
+        head.start(code, status);
         Ok(head)
     }
 
@@ -89,25 +113,22 @@ impl ResponseHead {
         if !bytes::is_token(name) {
             return Err(BadResponse::new(Rule::Name, name));
         }
-        if !bytes::all(value, FIELD_VALUE) {
+        if !bytes::is_field_value(value) {
             return Err(BadResponse::new(Rule::Value(shown(name)), value));
         }
-        if HOP_BY_HOP.iter().any(|hop| name.eq_ignore_ascii_case(hop.as_bytes())) {
-            return Err(BadResponse::new(Rule::HopByHop, name));
+        match Meaning::of(name) {
+            Meaning::Own => {}
+            Meaning::HopByHop => return Err(BadResponse::new(Rule::HopByHop, name)),
+            Meaning::ContentLength => return self.push_content_length(value),
+            Meaning::Date | Meaning::Server if !self.keeps_date_and_server => return Ok(()),
+            Meaning::Date => self.has_date = true,
+            Meaning::Server => self.has_server = true,
         }
-        if name.eq_ignore_ascii_case(b"content-length") {
-            return self.push_content_length(value);
-        }
-        let (is_date, is_server) = (name.eq_ignore_ascii_case(b"date"), name.eq_ignore_ascii_case(b"server"));
-        if (is_date || is_server) && !self.keeps_date_and_server {
-            return Ok(());
-        }
-        self.has_date |= is_date;
-        self.has_server |= is_server;
         self.header_count += 1;
-        for part in [name, b": ", value, b"\r\n"] {
-            self.block.extend_from_slice(part);
-        }
+        self.block.extend_from_slice(name);
+        self.block.extend_from_slice(b": ");
+        self.block.extend_from_slice(value);
+        self.block.extend_from_slice(b"\r\n");
         Ok(())
     }
 
@@ -136,12 +157,30 @@ impl ResponseHead {
         &self.block
     }
 
+    /// Whether an idle connection may keep it for its memory.
+    pub(crate) fn is_light(&self) -> bool {
+        self.block.capacity() <= LIGHT_BYTES
+    }
+
     pub(crate) fn has_date(&self) -> bool {
         self.has_date
     }
 
     pub(crate) fn has_server(&self) -> bool {
         self.has_server
+    }
+
+    /// One that has yet to be started.
+    fn empty() -> ResponseHead {
+        ResponseHead {
+            status: 0,
+            block: Vec::with_capacity(LIGHT_BYTES),
+            header_count: 0,
+            content_length: None,
+            has_date: false,
+            has_server: false,
+            keeps_date_and_server: false,
+        }
     }
 
     fn start(&mut self, code: u16, text: &[u8]) {
@@ -151,9 +190,9 @@ impl ResponseHead {
         self.has_date = false;
         self.has_server = false;
         self.block.clear();
-        for part in [b"HTTP/1.1 ", text, b"\r\n"] {
-            self.block.extend_from_slice(part);
-        }
+        self.block.extend_from_slice(b"HTTP/1.1 ");
+        self.block.extend_from_slice(text);
+        self.block.extend_from_slice(b"\r\n");
     }
 
     fn push_content_length(&mut self, value: &[u8]) -> Result<(), BadResponse> {
@@ -170,15 +209,7 @@ impl ResponseHead {
 /// An empty 500.
 impl Default for ResponseHead {
     fn default() -> ResponseHead {
-        let mut head = ResponseHead {
-            status: 0,
-            block: Vec::with_capacity(256),
-            header_count: 0,
-            content_length: None,
-            has_date: false,
-            has_server: false,
-            keeps_date_and_server: false,
-        };
+        let mut head = ResponseHead::empty();
         head.start(500, b"500 Internal Server Error");
         head
     }
@@ -195,7 +226,7 @@ fn parse_status(status: &[u8]) -> Result<u16, BadResponse> {
     let [a @ b'0'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', b' ', reason @ ..] = status else {
         return bad(Rule::Status);
     };
-    if !bytes::all(reason, FIELD_VALUE) {
+    if !bytes::is_field_value(reason) {
         return bad(Rule::Status);
     }
     let code = [a, b, c].iter().fold(0, |sum, digit| sum * 10 + u16::from(*digit - b'0'));

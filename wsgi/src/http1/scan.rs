@@ -1,5 +1,6 @@
-//! Finds where a head ends, however it is cut. Every byte is looked at once, and the bounds hold while it arrives.
+//! Finds the lines of a head, however it is cut. Every byte is looked at once, and the bounds hold while it arrives.
 
+use super::bytes::{self, TOKEN};
 use super::config::Config;
 use super::rejection::Rejection;
 
@@ -12,8 +13,8 @@ pub(crate) struct HeadScan {
     /// Everything before this has been looked at.
     scanned: usize,
     line_start: usize,
-    /// Where the fields start: behind the request line's line end.
-    fields_start: usize,
+    /// The request line has been seen.
+    in_fields: bool,
     header_count: usize,
     empty_lines: u8,
 }
@@ -27,19 +28,19 @@ pub(crate) enum Seen {
     EmptyLine { bytes: usize },
     /// The request line, without its line end. Reported once.
     RequestLine { bytes: usize },
-    /// The head, its empty line included.
-    Head { bytes: usize, fields_start: usize, header_count: usize },
+    /// A field line, without its line end. Reported once.
+    Field { start: usize, end: usize },
+    /// The whole head is there, its empty line included.
+    Head { bytes: usize },
 }
 
 impl HeadScan {
     /// Looks at what is new in `head`, which begins where the last call's began.
     pub(crate) fn look(&mut self, head: &[u8], config: &Config) -> Result<Seen, Rejection> {
-        while let Some(at) = memchr::memchr(b'\n', &head[self.scanned..]) {
+        if let Some(at) = bytes::find(b'\n', &head[self.scanned..]) {
             let line_feed = self.scanned + at;
             self.scanned = line_feed + 1;
-            if let Some(seen) = self.line(head, line_feed, config)? {
-                return Ok(seen);
-            }
+            return self.line(head, line_feed, config);
         }
         self.scanned = head.len();
         self.unfinished_line(head, config)?;
@@ -53,9 +54,9 @@ impl HeadScan {
     }
 
     /// The line that ends with the line feed at `line_feed`.
-    fn line(&mut self, head: &[u8], line_feed: usize, config: &Config) -> Result<Option<Seen>, Rejection> {
+    fn line(&mut self, head: &[u8], line_feed: usize, config: &Config) -> Result<Seen, Rejection> {
         let start = std::mem::replace(&mut self.line_start, line_feed + 1);
-        let in_request_line = self.fields_start == 0;
+        let in_request_line = !self.in_fields;
         if in_request_line {
             check_first_byte(head[start])?;
         }
@@ -70,21 +71,20 @@ impl HeadScan {
                 return Err(Rejection::bad("too many empty lines before a request line"));
             }
             *self = HeadScan { empty_lines, ..HeadScan::default() };
-            return Ok(Some(Seen::EmptyLine { bytes: line_feed + 1 }));
+            return Ok(Seen::EmptyLine { bytes: line_feed + 1 });
         }
         if in_request_line {
-            self.fields_start = line_feed + 1;
-            return Ok(Some(Seen::RequestLine { bytes: line_feed - 1 }));
+            self.in_fields = true;
+            return Ok(Seen::RequestLine { bytes: line_feed - 1 });
         }
         if is_empty {
-            let HeadScan { fields_start, header_count, .. } = *self;
-            return Ok(Some(Seen::Head { bytes: line_feed + 1, fields_start, header_count }));
+            return Ok(Seen::Head { bytes: line_feed + 1 });
         }
         self.header_count += 1;
         if self.header_count > config.header_count_max {
             return Err(Rejection::new(431, "too many header fields"));
         }
-        Ok(None)
+        Ok(Seen::Field { start, end: line_feed - 1 })
     }
 
     /// What can be said of a line whose end has not come. It must be what `line` will say, whatever comes.
@@ -92,7 +92,7 @@ impl HeadScan {
         if self.line_start == head.len() {
             return Ok(());
         }
-        if self.fields_start == 0 {
+        if !self.in_fields {
             check_first_byte(head[self.line_start])?;
         }
         self.check_bounds(self.line_start, head.len(), config)
@@ -101,7 +101,7 @@ impl HeadScan {
     /// `end` is the position of the line feed, or the least that it can be.
     fn check_bounds(&self, start: usize, end: usize, config: &Config) -> Result<(), Rejection> {
         // The carriage return is not part of the line, and whether there is one is not known yet.
-        if self.fields_start == 0 && end - start > config.request_line_bytes_max + 1 {
+        if !self.in_fields && end - start > config.request_line_bytes_max + 1 {
             return Err(Rejection::new(414, "the request line is too long"));
         }
         if end >= config.head_bytes_max {
@@ -113,6 +113,6 @@ impl HeadScan {
 
 /// No request line starts with such a byte, so no more of it need come: a TLS handshake is told at once.
 fn check_first_byte(byte: u8) -> Result<(), Rejection> {
-    let may_start = super::bytes::is(byte, super::bytes::TOKEN) || matches!(byte, b'\r' | b'\n');
+    let may_start = bytes::is(byte, TOKEN) || matches!(byte, b'\r' | b'\n');
     if may_start { Ok(()) } else { Err(Rejection::bad("the request line does not start with a method")) }
 }

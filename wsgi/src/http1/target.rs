@@ -102,19 +102,17 @@ fn parse_absolute(target: &[u8]) -> Result<Target, Rejection> {
 /// The path and the query of `target[start..]`, every byte checked.
 fn parse_path_and_query(target: &[u8], start: usize) -> Result<(Span, Option<Span>), Rejection> {
     let mut at = start;
-    while let Some(&byte) = target.get(at) {
-        match byte {
-            b'?' => break,
-            b'%' => at += check_percent(&target[at..])?,
-            _ if bytes::is(byte, PATH) => at += 1,
-            b'#' => return Err(Rejection::bad("the target has a fragment")),
-            _ => return Err(BAD_BYTE),
+    loop {
+        at += bytes::leading(&target[at..], PATH);
+        match target.get(at) {
+            None => return Ok((Span::new(start, at), None)),
+            Some(b'?') => break,
+            Some(b'%') => at += check_percent(&target[at..])?,
+            Some(b'#') => return Err(Rejection::bad("the target has a fragment")),
+            Some(_) => return Err(BAD_BYTE),
         }
     }
     let path = Span::new(start, at);
-    if at == target.len() {
-        return Ok((path, None));
-    }
     let query = &target[at + 1..];
     if bytes::all(query, QUERY) {
         return Ok((path, Some(Span::new(at + 1, target.len()))));
@@ -149,8 +147,10 @@ pub(crate) fn parse_host(text: &[u8]) -> Option<HostParts> {
         }
         (Span::new(1, end), &text[end + 1..])
     } else {
-        let end = text.iter().position(|&byte| byte == b':').unwrap_or(text.len());
-        if !is_reg_name(&text[..end]) {
+        // Most names have nothing that is percent-encoded.
+        let plain = bytes::leading(text, REG_NAME);
+        let end = plain + bytes::find(b':', &text[plain..]).unwrap_or(text.len() - plain);
+        if end > plain && !is_reg_name(&text[plain..end]) {
             return None;
         }
         (Span::new(0, end), &text[end..])
@@ -208,7 +208,7 @@ fn is_reg_name(text: &[u8]) -> bool {
 /// The result is bytes: neither UTF-8 nor anything else is assumed. `+` is a plus.
 pub fn percent_decode(encoded: &[u8], into: &mut Vec<u8>) {
     let mut rest = encoded;
-    while let Some(at) = memchr::memchr(b'%', rest) {
+    while let Some(at) = bytes::find(b'%', rest) {
         into.extend_from_slice(&rest[..at]);
         rest = &rest[at..];
         let decoded = match *rest {
