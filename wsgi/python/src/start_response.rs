@@ -75,7 +75,7 @@ impl StartResponse {
     fn head(&self, status: &Bound<'_, PyAny>, headers: &Bound<'_, PyAny>) -> PyResult<ResponseHead> {
         let status = status.cast::<PyString>().map_err(|_| wrong("status must be str", status))?;
         let status = raw::latin1_bytes(status).ok_or_else(|| not_latin1("status", status))?;
-        let mut head = ResponseHead::new(status).map_err(broken)?;
+        let mut head = self.call.new_head(status).map_err(broken)?;
         if let Ok(list) = headers.cast::<PyList>() {
             for header in list {
                 self.push(&mut head, &header)?;
