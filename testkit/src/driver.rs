@@ -185,7 +185,11 @@ impl Driver {
 
     /// Runs tasks until `goal`; the clock goes no further than `clock_max`.
     pub(crate) fn drive(&self, goal: Goal, clock_max: Option<Time>) {
-        assert!(!self.driving.replace(true), "the world is driven by the test, not by one of its tasks");
+        assert!(
+            !self.driving.replace(true),
+            "the world is driven by the test, not by one of its threads: `settle`, `advance` and `step` belong outside; a \
+             simulated thread waits by `sleep`, at a gate, or with what `handwound_reactor::sync` has"
+        );
         let _over = Over(self);
         self.world.with(|w| w.aim(goal, clock_max));
         self.look_for_trespassers();

@@ -112,7 +112,11 @@ impl Shared {
         if self.holder.load(Ordering::Relaxed) != token() {
             self.refuse();
         }
-        assert!(!self.busy.replace(true), "a client's script runs inside the world and cannot call into it");
+        assert!(
+            !self.busy.replace(true),
+            "a client's script runs inside the world and cannot call into it: it answers by its second argument, and \
+             what it needs beside the bytes is looked up before and captured"
+        );
         let _leave = Leave(&self.busy);
         // SAFETY: this OS thread is the holder, so no other has a reference; and `busy` was false, so this one
         // has none either. `_leave` clears it when this reference is gone.
