@@ -86,7 +86,7 @@ struct Manner(fn(u64) -> Choices, NetworkOptions);
 
 /// Threads go on until they wait; whole reads and writes.
 fn calm() -> Manner {
-    Manner(|_| Choices::calm(), NetworkOptions::calm())
+    Manner(|_| Choices::calm().unrecorded(), NetworkOptions::calm())
 }
 
 /// Threads take turns as seeds say; reads and writes come short.

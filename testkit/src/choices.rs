@@ -174,8 +174,9 @@ impl Choices {
         Choices { source, record, keeper: None, moves: 0, moves_max: u64::MAX, switches: 0, void: None }
     }
 
-    /// Does not write decisions down, which is faster: for runs that can be had again, by their seed for example.
-    /// [`recorded`](Choices::recorded) has nothing to tell then.
+    /// Does not write decisions down, which is faster: for runs that can be had again, by their seed for example. The run
+    /// is the same, but [`recorded`](Choices::recorded) has nothing to tell, and the trace shows no visits to shared
+    /// things; its hash covers them.
     pub fn unrecorded(mut self) -> Choices {
         self.record = None;
         self
@@ -185,6 +186,10 @@ impl Choices {
     pub(crate) fn studied(mut self) -> Choices {
         self.keeper = Some(Keeper::default());
         self
+    }
+
+    pub(crate) fn is_recorded(&self) -> bool {
+        self.record.is_some()
     }
 
     pub(crate) fn at_most(mut self, moves: u64) -> Choices {

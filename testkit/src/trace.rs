@@ -161,6 +161,10 @@ pub(crate) struct Trace {
     /// Where the oldest event is once the ring is full.
     oldest: usize,
     count: u64,
+    /// Of these, those that were kept, if only for a time.
+    kept: u64,
+    /// Visits to shared things are not kept: half of all events, and nobody reads an unrecorded run's.
+    pub(crate) forgets_visits: bool,
     names: Vec<String>,
     by_name: BTreeMap<String, u32>,
     /// For comparisons of two runs.
@@ -227,18 +231,16 @@ impl Trace {
 
     #[inline]
     pub(crate) fn note(&mut self, at: Time, actor: u32, what: What, object: u32, value: u64) {
-        let since = at.since_start();
-        let nanos = since.as_secs().wrapping_mul(1_000_000_000).wrapping_add(u64::from(since.subsec_nanos()));
-        if nanos != self.nanos {
-            self.nanos = nanos;
-            self.fold(!nanos);
-        }
+        let nanos = self.fold_time(at);
         self.fold(u64::from(actor) << 32 | (what as u64) << 24 ^ u64::from(object));
-        self.fold(value);
+        if what != What::Visit {
+            self.fold(value);
+        }
         self.count += 1;
         if self.prints.is_some() || matches!(what, What::Unpark | What::Wake | What::Spawn) {
             self.note_more(Event { at, actor, what, object, value });
         }
+        self.kept += 1;
         let event = Packed { nanos, value, object, who_what: actor << 8 | what as u32 };
         if self.ring.len() < EVENTS_MAX {
             self.ring.push(event);
@@ -246,6 +248,17 @@ impl Trace {
             self.ring[self.oldest] = event;
             self.oldest = (self.oldest + 1) % EVENTS_MAX;
         }
+    }
+
+    /// As [`note_name`](Trace::note_name), of a visit.
+    #[inline]
+    pub(crate) fn note_visit(&mut self, at: Time, actor: u32, object: Name) {
+        if !self.forgets_visits || self.prints.is_some() {
+            return self.note_name(at, actor, What::Visit, object, 0);
+        }
+        self.fold_time(at);
+        self.fold(u64::from(actor) << 32 | (What::Visit as u64) << 24 ^ u64::from(object.0));
+        self.count += 1;
     }
 
     /// What few events need, or few runs. Apart, so that the others do not pay for it.
@@ -268,6 +281,19 @@ impl Trace {
         (hash.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ self.count).rotate_left(31)
     }
 
+    /// The time in nanoseconds; only another than the last counts.
+    #[inline]
+    fn fold_time(&mut self, at: Time) -> u64 {
+        let since = at.since_start();
+        let nanos = since.as_secs().wrapping_mul(1_000_000_000).wrapping_add(u64::from(since.subsec_nanos()));
+        if nanos != self.nanos {
+            self.nanos = nanos;
+            self.fold(!nanos);
+        }
+        nanos
+    }
+
+    #[inline]
     fn fold(&mut self, word: u64) {
         self.hash = (self.hash.rotate_left(5) ^ word).wrapping_mul(0x517c_c1b7_2722_0a95);
     }
@@ -280,7 +306,7 @@ impl Trace {
 
     /// How many events are no longer kept.
     pub(crate) fn dropped(&self) -> u64 {
-        self.count - self.ring.len() as u64
+        self.kept - self.ring.len() as u64
     }
 
     /// The name with this number, as events hold it.

@@ -148,10 +148,12 @@ const STEPS_MAX: u64 = 2_000_000;
 impl World {
     pub(crate) fn new(mut choices: Choices) -> World {
         let network = NetworkOptions::drawn(&mut choices);
+        let mut trace = Trace::default();
+        trace.forgets_visits = !choices.is_recorded();
         World {
             now: Time::ZERO,
             choices,
-            trace: Trace::default(),
+            trace,
             tasks: Vec::new(),
             live: Vec::new(),
             ready: Vec::new(),
@@ -187,6 +189,7 @@ impl World {
     /// A new world's beginning, in one that is empty.
     pub(crate) fn begin(&mut self, mut choices: Choices) {
         self.network = NetworkOptions::drawn(&mut choices);
+        self.trace.forgets_visits = !choices.is_recorded();
         self.choices = choices;
     }
 
@@ -641,7 +644,7 @@ impl World {
         let Some(thing) = self.shared.get(shared.0 as usize) else { return };
         let (name, object) = (thing.name, thing.object);
         self.touch(object);
-        self.note_name(What::Visit, name, 0);
+        self.trace.note_visit(self.now, self.actor, name);
     }
 
     /// One of `options`, of the family of network trouble `family`.
