@@ -118,7 +118,7 @@ enum Strategy<'a> {
 /// Runs of an exhaustive search.
 const RUNS_MAX: u64 = 200_000;
 /// Runs that shrinking may take.
-const SHRINK_RUNS_MAX: u64 = 500;
+const SHRINK_RUNS_MAX: u64 = 2_000;
 
 impl<'a> Exploration<'a> {
     /// Threads and network by chance, one run for each seed. How eagerly threads are switched differs from seed to
@@ -179,7 +179,7 @@ impl<'a> Exploration<'a> {
         self
     }
 
-    /// How many runs may be spent on making a failure small; 500 at first, 0 leaves it as it is.
+    /// How many runs may be spent on making a failure small; 2,000 at first, 0 leaves it as it is.
     pub fn shrink_runs_max(mut self, runs: u64) -> Exploration<'a> {
         self.shrink_runs_max = runs;
         self
