@@ -28,7 +28,7 @@ pub struct LoopConfig {
     pub doze_max: Duration,
     /// How long an orderly stop may take that names no time of its own.
     pub stop_max: Duration,
-    /// How long workers have to end after the last connection is gone.
+    /// How long workers have to end after the last connection is gone, if a stop's own time does not give them longer.
     pub pool_stop_max: Duration,
 }
 

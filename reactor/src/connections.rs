@@ -546,6 +546,12 @@ impl EventLoop {
 }
 
 impl Connection {
+    /// What it keeps, and its protocol.
+    pub(crate) fn memory(&self, note: &mut dyn FnMut(&'static str, usize)) {
+        note("output", self.transport.output.capacity());
+        self.protocol.memory(note);
+    }
+
     /// What its timer is for, for people; `None` where its protocol waits for nothing.
     pub(crate) fn deadline_text(&self) -> Option<String> {
         self.transport.deadline?;

@@ -172,8 +172,8 @@ impl EventLoop {
     }
 
     /// Begins an orderly stop: no new connections; those there are may end what they do within `patience`, then are
-    /// reset; workers then have [`LoopConfig::pool_stop_max`](crate::LoopConfig::pool_stop_max) to end. A second call
-    /// can only shorten the time.
+    /// reset; workers then have [`LoopConfig::pool_stop_max`](crate::LoopConfig::pool_stop_max) to end, or what is left
+    /// of `patience`. A second call can only shorten the time.
     ///
     /// # Errors
     /// [`LifecycleError::NotRunning`]
@@ -182,7 +182,14 @@ impl EventLoop {
         let deadline = self.now() + patience;
         match lifecycle.state.get() {
             State::New | State::Stopped => return Err(LifecycleError::NotRunning),
-            State::Closing(_) => {}
+            State::Closing(old) => {
+                // Workers may have been given what was left of a longer patience.
+                let deadline = deadline + self.0.config.pool_stop_max;
+                if deadline < old {
+                    lifecycle.state.set(State::Closing(deadline));
+                    self.set_stop_timer(deadline);
+                }
+            }
             State::Draining(old) if old <= deadline => {}
             State::Draining(_) => {
                 lifecycle.state.set(State::Draining(deadline));
@@ -211,15 +218,16 @@ impl EventLoop {
         let lifecycle = &self.0.lifecycle;
         let late = lifecycle.late.take();
         match lifecycle.state.get() {
-            State::Draining(_) if late || self.connections() == 0 => self.close_down(late),
+            State::Draining(patience) if late || self.connections() == 0 => self.close_down(late, patience),
             State::Closing(_) if late || lifecycle.pool_ended.get() => self.finish_stop(),
             _ => {}
         }
     }
 
-    fn close_down(&self, late: bool) {
+    fn close_down(&self, late: bool, patience: Time) {
         let lifecycle = &self.0.lifecycle;
-        let deadline = self.now() + self.0.config.pool_stop_max;
+        // Jobs whose clients have left have what was promised to all.
+        let deadline = patience.max(self.now() + self.0.config.pool_stop_max);
         lifecycle.state.set(State::Closing(deadline));
         self.set_stop_timer(deadline);
         self.fire(Phase::DuringShutdown);

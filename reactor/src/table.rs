@@ -86,6 +86,15 @@ impl Table {
         (place.generation == sock.generation).then(|| look(&mut place.held))
     }
 
+    /// Looks at all that are not in the hands of the loop.
+    pub(crate) fn each_connection(&self, mut look: impl FnMut(&Connection)) {
+        for place in self.places.borrow().iter() {
+            if let Held::Connection(connection) = &place.held {
+                look(connection);
+            }
+        }
+    }
+
     pub(crate) fn take_connection(&self, sock: Sock) -> Option<Box<Connection>> {
         self.with(sock, |held| match std::mem::replace(held, Held::Out) {
             Held::Connection(connection) => Some(connection),

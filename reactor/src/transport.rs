@@ -42,6 +42,10 @@ pub trait Protocol {
         transport.close();
     }
 
+    /// Tells what this keeps in memory for its connection: a purpose, and the bytes allocated for it, used or not. For
+    /// those who watch the bounds; see [`EventLoop::memory`].
+    fn memory(&self, _note: &mut dyn FnMut(&'static str, usize)) {}
+
     /// The connection is gone. The last call of all.
     fn closed(&mut self, _reason: Closed) {}
 }

@@ -58,6 +58,14 @@ impl RequestBody {
         matches!(self, RequestBody::Memory(bytes) if bytes.capacity() <= LIGHT_BYTES)
     }
 
+    /// Bytes of memory that it takes, used or not.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        match self {
+            RequestBody::Memory(bytes) => bytes.capacity(),
+            RequestBody::File(spool) => spool.unwritten.capacity(),
+        }
+    }
+
     /// Reads from `offset` on; zero bytes are the end. Of a finished body only.
     pub(crate) fn read_at(&self, offset: u64, into: &mut [u8]) -> io::Result<usize> {
         match self {

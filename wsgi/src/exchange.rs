@@ -13,7 +13,7 @@
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use handwound_reactor::{AnyThreads, Gate, Job, Notifier, Time, Watched, Worker};
 
@@ -32,7 +32,8 @@ pub(crate) struct Marks {
 
 pub(crate) struct Exchange {
     pub(crate) request: Request,
-    pub(crate) body: RequestBody,
+    /// Only read once the exchange is queued; emptied if the client leaves before a worker has begun.
+    body: RwLock<RequestBody>,
     pub(crate) application: Arc<dyn Application>,
     pub(crate) submitted_at: Time,
     pub(crate) notifier: Notifier,
@@ -53,6 +54,8 @@ pub(crate) struct State {
     pub(crate) waiting: Vec<u8>,
     outcome: Option<Outcome>,
     disconnected: bool,
+    /// A worker has taken it up.
+    begun: bool,
     /// A mailbox entry is on its way; the reactor will look at all there is.
     pub(crate) notified: bool,
     pub(crate) writers: Writers,
@@ -106,7 +109,7 @@ impl Exchange {
         link: Link,
     ) -> Exchange {
         let Link { notifier, threads, gate, watched, marks } = link;
-        let state = Mutex::new(State::default());
+        let (state, body) = (Mutex::new(State::default()), RwLock::new(body));
         Exchange { request, body, application, submitted_at, notifier, threads, gate, watched, marks, state }
     }
 
@@ -122,7 +125,7 @@ impl Exchange {
 
     /// Whether an idle connection may keep it: it holds no file and little memory.
     pub(crate) fn is_light(&self) -> bool {
-        let is_light = self.body.is_light() && self.request.head.bytes_kept() <= LIGHT_BYTES;
+        let is_light = self.read_body(RequestBody::is_light) && self.request.head.bytes_kept() <= LIGHT_BYTES;
         is_light && self.state().waiting.capacity() <= LIGHT_BYTES
     }
 
@@ -145,6 +148,21 @@ impl Exchange {
         }
     }
 
+    pub(crate) fn set_body(&mut self, body: RequestBody) {
+        *self.body.get_mut().unwrap_or_else(PoisonError::into_inner) = body;
+    }
+
+    fn read_body<V>(&self, read: impl FnOnce(&RequestBody) -> V) -> V {
+        read(&self.body.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Tells what it keeps in memory, used or not. Runs on the reactor's thread.
+    pub(crate) fn note_memory(&self, note: &mut dyn FnMut(&'static str, usize)) {
+        note("heads", self.request.head.bytes_kept());
+        note("body", self.read_body(RequestBody::memory_bytes));
+        note("response", self.state().waiting.capacity());
+    }
+
     fn is_started(&self) -> bool {
         let state = self.state();
         state.head.is_some() || state.committed
@@ -162,7 +180,13 @@ impl Exchange {
         state.disconnected = true;
         state.waiting = Vec::new();
         let writers = state.writers.take_all();
+        let begun = state.begun;
         drop(state);
+        if !begun {
+            // No worker will. It may lie in the queue for long: what is large of it goes now. Nobody reads it, so there
+            // is nobody to wait for.
+            *self.body.write().unwrap_or_else(PoisonError::into_inner) = RequestBody::default();
+        }
         for writer in writers {
             writer.unpark();
         }
@@ -184,13 +208,22 @@ impl Exchange {
         Some(head)
     }
 
+    /// Whether there is still somebody to answer: who resets a connection takes back what has not been begun.
+    fn begin(&self) -> bool {
+        self.watched.visit();
+        let mut state = self.state();
+        state.begun = !state.disconnected;
+        state.begun
+    }
+
     fn end(&self, outcome: Outcome, worker: &mut Worker<'_>) {
         self.watched.visit();
         let mut state = self.state();
         state.ended = true;
         state.committed |= matches!(outcome, Outcome::Finished);
         state.outcome = Some(outcome);
-        let notify = !std::mem::replace(&mut state.notified, true);
+        // Of a client that has left there is nothing to tell: no more entries wait than there are connections.
+        let notify = !state.disconnected && !std::mem::replace(&mut state.notified, true);
         let late = state.writers.take_all();
         drop(state);
         // Threads of the application's own that still write.
@@ -223,6 +256,9 @@ pub(crate) struct Link {
 
 impl Job for Exchange {
     fn run(self: Arc<Self>, worker: &mut Worker<'_>) {
+        if !self.begin() {
+            return;
+        }
         let call = Call(self.clone());
         let result = catch_unwind(AssertUnwindSafe(|| self.application.call(&call)));
         drop(call);
@@ -267,7 +303,7 @@ impl Call {
 
     /// Bytes of the request's body. It has been received in full.
     pub fn body_len(&self) -> u64 {
-        self.0.body.len()
+        self.0.read_body(RequestBody::len)
     }
 
     /// Reads the request's body from `offset` on; zero bytes are its end. Any thread; may read a file.
@@ -278,7 +314,7 @@ impl Call {
         if self.is_disconnected() {
             return Err(io::Error::new(io::ErrorKind::ConnectionAborted, WriteError::ClientDisconnected));
         }
-        self.0.body.read_at(offset, into)
+        self.0.read_body(|body| body.read_at(offset, into))
     }
 
     /// The request's body, to be read once from its start.

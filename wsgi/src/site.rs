@@ -31,7 +31,8 @@ pub struct SiteConfig {
     pub body_memory_bytes_max: usize,
     /// The folder for those files; `None` is the system's own. They have no names there.
     pub body_folder: Option<PathBuf>,
-    /// Bytes of one response that wait between its worker and the client; above it the worker parks.
+    /// Bytes of one response that wait between its worker and the connection's output; above it the worker parks.
+    /// 256 KiB. A client that reads nothing costs up to about three times this, and the output's mark.
     pub response_bytes_max: usize,
     /// How long a client may take no byte of a response that waits for it.
     pub send_timeout: Duration,
@@ -43,7 +44,7 @@ impl Default for SiteConfig {
             http: http1::Config::default(),
             body_memory_bytes_max: 512 << 10,
             body_folder: None,
-            response_bytes_max: 1 << 20,
+            response_bytes_max: 256 << 10,
             send_timeout: Duration::from_secs(60),
         }
     }
@@ -160,6 +161,25 @@ impl Protocol for HttpProtocol {
         self.settle(transport);
     }
 
+    fn memory(&self, note: &mut dyn FnMut(&'static str, usize)) {
+        if let Some(connection) = &self.connection {
+            connection.note_memory(note);
+        }
+        note("response", self.taken.body.capacity());
+        let exchange = match &self.stage {
+            Stage::Idle => self.spare.as_ref(),
+            Stage::Receiving { head, body } => {
+                note("heads", head.bytes_kept());
+                note("body", body.memory_bytes());
+                self.spare.as_ref()
+            }
+            Stage::Running(exchange, _) => Some(exchange),
+        };
+        if let Some(exchange) = exchange {
+            exchange.note_memory(note);
+        }
+    }
+
     fn closed(&mut self, reason: Closed) {
         if let Stage::Running(exchange, _) = std::mem::replace(&mut self.stage, Stage::Idle) {
             tracing::debug!(request = %exchange.request, %reason, "the client left before its response was complete");
@@ -243,7 +263,8 @@ impl HttpProtocol {
                     self.respond(transport, &response);
                 }
                 Rendered::Pooled { pool, application } => {
-                    (reused.body, reused.application, reused.submitted_at) = (body, application, now);
+                    reused.set_body(body);
+                    (reused.application, reused.submitted_at) = (application, now);
                     self.submit(&pool, spare.expect("reused is in it"), transport);
                 }
             }

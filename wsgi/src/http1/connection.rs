@@ -264,6 +264,13 @@ impl Connection {
         self.spare.take_if(|spare| spare.bytes_kept() > bytes_max);
     }
 
+    /// Tells what it keeps in memory, used or not: received and not yet used, the last head, output not yet taken.
+    pub(crate) fn note_memory(&self, note: &mut dyn FnMut(&'static str, usize)) {
+        note("input", self.input.capacity());
+        note("heads", self.spare.as_ref().map_or(0, |spare| spare.bytes_kept()));
+        note("response", self.output.capacity());
+    }
+
     /// The server is stopping: an idle connection closes now, any other after the response to the request that has
     /// begun.
     pub fn begin_shutdown(&mut self) {
