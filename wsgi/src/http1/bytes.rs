@@ -12,8 +12,6 @@ pub(crate) const QUERY: u8 = 1 << 2;
 pub(crate) const REG_NAME: u8 = 1 << 3;
 /// RFC 9110 section 5.5: `field-vchar`, `obs-text`, space and tab.
 pub(crate) const FIELD_VALUE: u8 = 1 << 4;
-/// [`TOKEN`] without the underscore, so that names that hold one need not be looked for.
-pub(crate) const PLAIN_NAME: u8 = 1 << 5;
 
 static CLASSES: [u8; 256] = classes();
 
@@ -154,7 +152,7 @@ const fn class_of(byte: u8) -> u8 {
         || matches!(byte, b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`')
         || matches!(byte, b'|' | b'~')
     {
-        class |= TOKEN | if byte == b'_' { 0 } else { PLAIN_NAME };
+        class |= TOKEN;
     }
     // The brackets are a leniency: RFC 3986 wants them encoded, but every browser sends them as they are, as in `?id[]=1`.
     if unreserved || sub_delim || matches!(byte, b':' | b'@' | b'/' | b'[' | b']') {
@@ -190,7 +188,6 @@ mod tests {
     #[test]
     fn classes_follow_the_grammars() {
         check_class(TOKEN, "!#$%&'*+-.^_`|~09azAZ", b"\"(),/:;<=>?@[\\]{} \t\r\n\0\x7f\x80\xff");
-        check_class(PLAIN_NAME, "!#$%&'*+-.^`|~09azAZ", b"_\"(),/:;<=>?@[\\]{} \t\r\n\0\x7f\x80\xff");
         check_class(PATH, "azAZ09-._~!$&'()*+,;=:@/[]", b"%?#\"<>\\^`{|} \t\r\n\0\x7f\x80\xff");
         check_class(QUERY, "azAZ09-._~!$&'()*+,;=:@/%[]?", b"#\"<>\\^`{|} \t\r\n\0\x7f\x80\xff");
         check_class(REG_NAME, "azAZ09-._~!$&'()*+,;=", b":@/?#[]%\"<>\\^`{|} \t\0\x7f\x80");

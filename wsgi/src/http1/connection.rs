@@ -332,16 +332,13 @@ impl Connection {
                     self.request = RequestFacts { is_head: line.starts_with(b"HEAD "), ..RequestFacts::default() };
                     self.head.request_line(line, self.spare.take(), &self.config)?;
                 }
-                Seen::Field { start, end } => {
-                    self.head.field(&self.input[self.used..], start, end, &self.config)?;
-                }
-                Seen::Head { bytes } => return self.begin_request(bytes).map(Some),
+                Seen::Head { bytes, header_count } => return self.begin_request(bytes, header_count).map(Some),
             }
         }
     }
 
-    fn begin_request(&mut self, bytes: usize) -> Result<Found, Rejection> {
-        let head = self.head.finish(&self.input[self.used..self.used + bytes], &self.config)?;
+    fn begin_request(&mut self, bytes: usize, header_count: usize) -> Result<Found, Rejection> {
+        let head = self.head.finish(&self.input[self.used..self.used + bytes], header_count, &self.config)?;
         #[cfg(test)]
         {
             self.bytes_scanned += bytes as u64;

@@ -28,19 +28,19 @@ pub(crate) enum Seen {
     EmptyLine { bytes: usize },
     /// The request line, without its line end. Reported once.
     RequestLine { bytes: usize },
-    /// A field line, without its line end. Reported once.
-    Field { start: usize, end: usize },
     /// The whole head is there, its empty line included.
-    Head { bytes: usize },
+    Head { bytes: usize, header_count: usize },
 }
 
 impl HeadScan {
     /// Looks at what is new in `head`, which begins where the last call's began.
     pub(crate) fn look(&mut self, head: &[u8], config: &Config) -> Result<Seen, Rejection> {
-        if let Some(at) = bytes::find(b'\n', &head[self.scanned..]) {
+        while let Some(at) = bytes::find(b'\n', &head[self.scanned..]) {
             let line_feed = self.scanned + at;
             self.scanned = line_feed + 1;
-            return self.line(head, line_feed, config);
+            if let Some(seen) = self.line(head, line_feed, config)? {
+                return Ok(seen);
+            }
         }
         self.scanned = head.len();
         self.unfinished_line(head, config)?;
@@ -54,7 +54,7 @@ impl HeadScan {
     }
 
     /// The line that ends with the line feed at `line_feed`.
-    fn line(&mut self, head: &[u8], line_feed: usize, config: &Config) -> Result<Seen, Rejection> {
+    fn line(&mut self, head: &[u8], line_feed: usize, config: &Config) -> Result<Option<Seen>, Rejection> {
         let start = std::mem::replace(&mut self.line_start, line_feed + 1);
         let in_request_line = !self.in_fields;
         if in_request_line {
@@ -71,20 +71,20 @@ impl HeadScan {
                 return Err(Rejection::bad("too many empty lines before a request line"));
             }
             *self = HeadScan { empty_lines, ..HeadScan::default() };
-            return Ok(Seen::EmptyLine { bytes: line_feed + 1 });
+            return Ok(Some(Seen::EmptyLine { bytes: line_feed + 1 }));
         }
         if in_request_line {
             self.in_fields = true;
-            return Ok(Seen::RequestLine { bytes: line_feed - 1 });
+            return Ok(Some(Seen::RequestLine { bytes: line_feed - 1 }));
         }
         if is_empty {
-            return Ok(Seen::Head { bytes: line_feed + 1 });
+            return Ok(Some(Seen::Head { bytes: line_feed + 1, header_count: self.header_count }));
         }
         self.header_count += 1;
         if self.header_count > config.header_count_max {
             return Err(Rejection::new(431, "too many header fields"));
         }
-        Ok(Seen::Field { start, end: line_feed - 1 })
+        Ok(None)
     }
 
     /// What can be said of a line whose end has not come. It must be what `line` will say, whatever comes.
