@@ -76,6 +76,13 @@ proptest! {
             let client = sim.connect(&server);
             client.send(&all);
             sim.advance(600.secs());
+            if client.is_closed() {
+                // The line was so slow that the first head came too late. A reset leaves nothing unsent, and may overtake
+                // the answer.
+                let answer = client.received_text();
+                prop_assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 408 "), "{}", answer);
+                return Ok(());
+            }
             let held = all.len() - client.unsent_bytes();
             let bound = LoopConfig::default().read_per_turn_bytes_max + 3 * network.receive_buffer_bytes;
             prop_assert!(held <= bound, "{} bytes have left the client; the bounds add up to {}", held, bound);
