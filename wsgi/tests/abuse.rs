@@ -118,6 +118,11 @@ fn floods_of_pipelined_requests() {
             client.window(10);
             client.send(request.repeat(2_000));
         });
+        // Short questions with long answers, for which no worker is asked.
+        let fixed = watched.attack(sim, MANY / 2, |client| {
+            client.window(10);
+            client.send("GET /fixed HTTP/1.1\r\nHost: x\r\n\r\n".repeat(2_000));
+        });
         let reading = watched.connect(sim);
         reading.send(request.repeat(200));
         for _ in 0..3 {
@@ -128,7 +133,7 @@ fn floods_of_pipelined_requests() {
         // A half kilobyte each, and its head: as many as find room.
         assert!((200 + MANY / 2..200 + MANY / 2 * 60).contains(&answered), "{answered} were answered");
         assert_eq!(reading.responses().len(), 200);
-        watched.ends_clean(sim, &[deaf, vec![reading]].concat());
+        watched.ends_clean(sim, &[deaf, fixed, vec![reading]].concat());
     });
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use handwound_reactor::{Address, EventLoop, ListenOptions, LoopConfig, ThreadPool};
 use handwound_wsgi::testing::prelude::*;
-use handwound_wsgi::{Call, Failure, Site, SiteConfig, WsgiResource};
+use handwound_wsgi::{Call, Failure, Rendered, Request, Resource, Response, Site, SiteConfig, WsgiResource};
 
 /// An honest request takes this long at most, whatever others do. The network alone may take some of it.
 pub const HONEST_MAX: Duration = Duration::from_secs(5);
@@ -43,7 +43,7 @@ pub struct Watched {
 }
 
 impl Watched {
-    /// Answers `/large/N` with N bytes in one write, and anything else with its path.
+    /// Answers `/large/N` with N bytes in one write, `/fixed` without the application, and anything else with its path.
     pub fn new(sim: &Sim) -> Watched {
         Watched::with_config(sim, site_config())
     }
@@ -57,7 +57,7 @@ impl Watched {
         event_loop.suggest_thread_pool(WORKERS..=WORKERS);
         let pool: ThreadPool = event_loop.thread_pool();
         let calls = Arc::new([const { AtomicUsize::new(0) }; 3]);
-        let resource = WsgiResource::new(&event_loop, pool.clone(), application(Arc::clone(&calls)));
+        let resource = Root(WsgiResource::new(&event_loop, pool.clone(), application(Arc::clone(&calls))));
         let address = Address::Tcp(([127, 0, 0, 1], 80).into());
         Site::with_config(resource, site.clone()).listen(&event_loop, &address, &ListenOptions::default()).unwrap();
         let server = Server { event_loop, pool, address };
@@ -142,6 +142,22 @@ impl Watched {
         self.pass(sim, Duration::from_secs(3_600));
         assert_eq!((self.server.event_loop.memory().bytes(), self.server.event_loop.connections()), (0, 0));
         sim.assert_clean();
+    }
+}
+
+/// The application, beside a resource that answers from the reactor's thread.
+struct Root(WsgiResource);
+
+impl Resource for Root {
+    fn is_leaf(&self) -> bool {
+        true
+    }
+
+    fn render(&self, request: &Request) -> Rendered {
+        match request.path().as_str() {
+            "/fixed" => Rendered::Now(Response::text("200 OK", &"f".repeat(500))),
+            _ => self.0.render(request),
+        }
     }
 }
 
