@@ -325,6 +325,15 @@ impl World {
         self.net.clients.get(client as usize).is_some_and(|state| !state.held)
     }
 
+    /// The connection of a client that nobody holds will be another's: what the client had still to send, nobody waits
+    /// for.
+    pub(crate) fn client_over(&mut self, client: u32) {
+        let parting = self.client_parting(client);
+        let state = &mut self.net.clients[client as usize];
+        (state.left, state.lingering) = (Some(parting), false);
+        state.outbox.clear();
+    }
+
     /// Notes that a client is over, once it is.
     pub(crate) fn client_spent(&mut self, client: u32) {
         let state = &self.net.clients[client as usize];

@@ -7,7 +7,7 @@ use handwound_reactor::Time;
 
 use crate::choices::Family;
 use crate::faults::{Break, Host};
-use crate::network::{Cargo, Delivery, Link, Owner};
+use crate::network::{Cargo, Delivery, Link, Owner, RETIRED};
 use crate::network_options::{Latency, Segments};
 use crate::trace::What;
 use crate::world::{HOSTS, UNDER_WAY, World};
@@ -162,7 +162,9 @@ impl World {
             Tick::ClientWrites(client) => self.client_write_tick(client),
             Tick::ClientReads(client) => self.client_read_tick(client),
             Tick::ConnectGivesUp(connection, serial) => {
-                let current = self.net.connections[connection as usize].serial == serial;
+                let there = &self.net.connections[connection as usize];
+                // Whoever connected may have left, and the place may be another's or nobody's.
+                let current = there.serial == serial && there.ends[0].owner != RETIRED;
                 let end = self.end_of(connection, 0);
                 if current && end.link == Link::Pending && !end.dead {
                     self.connect_failed(connection, std::io::ErrorKind::TimedOut);

@@ -399,7 +399,10 @@ impl World {
             Owner::Client(client) => self.client_is_left_alone(client).then_some(client),
             _ => None,
         };
-        if over(&ends[0]) || alone.is_some() {
+        if let Some(client) = alone {
+            self.client_over(client);
+        }
+        if alone.is_some() || over(&self.net.connections[connection as usize].ends[0]) {
             // Marked, so that it is not freed twice.
             self.net.connections[connection as usize].ends[0].owner = RETIRED;
             self.net.free.push(connection);

@@ -553,7 +553,8 @@ impl World {
         let index = self.tasks.len() as u32;
         let name = self.trace.name(name);
         self.note_name(What::Spawn, name, u64::from(index));
-        let (op, last_move) = (Some(Op::Start), self.moves);
+        // Moves that have not been counted yet came before it too.
+        let (op, last_move) = (Some(Op::Start), self.progress().0);
         let is_ready = false;
         self.tasks.push(Task { name, op, done: false, body, last_move, moves: 0, stopped: 0, is_ready });
         self.live.push(index);

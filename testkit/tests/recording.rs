@@ -57,3 +57,40 @@ fn a_run_is_the_same_recorded_and_unrecorded() {
     }
     assert!(steps > 50_000, "the runs are too short to tell: {steps} steps");
 }
+
+/// Who is started in the midst of a run of moves, and waits behind others for its first.
+fn starts(choices: Choices) -> (u64, u64) {
+    let sim = Sim::new(choices);
+    let gates: Vec<_> = (0..3).map(|_| sim.threads().gate("parent")).collect();
+    for index in 0..gates.len() {
+        let (mine, next) = (gates[index].clone(), gates[(index + 1) % gates.len()].clone());
+        let threads = sim.threads();
+        let shared = threads.shared("count");
+        sim.spawn(&format!("parent {index}"), move || {
+            for _ in 0..8 {
+                threads.visit(shared);
+                let (child, parent) = (threads.clone(), next.clone());
+                let started = threads.spawn(
+                    "child",
+                    Box::new(move || {
+                        child.visit(shared);
+                        parent.unpark();
+                        child.visit(shared);
+                    }),
+                );
+                started.unwrap();
+                next.unpark();
+                mine.park_until(threads.now() + Duration::from_millis(1));
+            }
+        });
+    }
+    sim.settle();
+    (sim.steps(), sim.trace_hash())
+}
+
+#[test]
+fn whom_a_run_starts_waits_as_long_recorded_and_unrecorded() {
+    for seed in 0..300 {
+        assert_eq!(starts(Choices::seed(seed)), starts(Choices::seed(seed).unrecorded()), "seed {seed}");
+    }
+}

@@ -259,7 +259,8 @@ impl HttpProtocol {
             self.connection().recycle(last);
             match traverse(&self.site.root, &mut reused.request) {
                 Rendered::Now(response) => {
-                    self.spare = spare;
+                    // The head that it has now may be a large one.
+                    self.spare = spare.filter(|spare| spare.is_light());
                     self.respond(transport, &response);
                 }
                 Rendered::Pooled { pool, application } => {

@@ -58,6 +58,30 @@ fn applications_and_fixed_answers_take_turns_on_one_connection() {
     assert_eq!(found, [app.clone(), fixed.clone(), app, fixed.clone(), fixed]);
 }
 
+/// Also where the last request has only lent its head to the exchange that is kept for the next.
+#[test]
+fn an_idle_connection_keeps_no_large_head_of_a_request_for_a_fixed_answer() {
+    let sim = Sim::new(Choices::calm());
+    let reactor = EventLoop::new(sim.reactor("server"), sim.threads());
+    let pool = ThreadPool::new(sim.threads(), 1..=1);
+    pool.start().unwrap();
+    let root = Branch::new();
+    root.put_child("fixed", Fixed);
+    root.put_child("app", WsgiResource::new(&reactor, pool, hello));
+    let at = Address::from(std::net::SocketAddr::from(([127, 0, 0, 1], 80)));
+    Site::new(root).listen(&reactor, &at, &ListenOptions::default()).unwrap();
+    let server = reactor.clone();
+    sim.spawn("reactor", move || drop(server.run()));
+    let client = sim.connect(&at);
+    for (path, long) in [("app", ""), ("fixed", &*"x".repeat(30_000))] {
+        client.send(format!("GET /{path} HTTP/1.1\r\nHost: x\r\nX-Long: {long}\r\n\r\n"));
+        sim.advance(SECOND);
+    }
+    assert!(client.received_text().ends_with("\r\n\r\nfixed"), "{}", client.received_text());
+    let kept = reactor.memory().bytes();
+    assert!(kept < 20_000, "{kept} bytes are kept");
+}
+
 #[test]
 fn a_pool_that_has_stopped_is_a_503_and_keeps_the_connection() {
     let overloaded = (503, "The server is overloaded.\n".to_owned());
