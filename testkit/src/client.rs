@@ -154,7 +154,7 @@ impl Client {
         self.enter(|w| w.client_leave(self.index, Close::Graceful));
     }
 
-    /// Resets the connection (RST).
+    /// Resets the connection (RST). UNIX sockets know no reset: there it is a plain close.
     pub fn reset(&self) {
         self.enter(|w| w.client_leave(self.index, Close::Reset));
     }

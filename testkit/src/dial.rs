@@ -69,10 +69,12 @@ impl World {
                 self.break_line(connection, way.to(), byte, how);
             }
         }
+        // Nobody waits for the answer of a UNIX socket.
+        let unix = self.is_unix(connection);
         let planned = self.faults.connects.iter().find(|(of, _)| *of == serial);
-        let by_plan = planned.map(|(_, unanswered)| (!unanswered).then_some(ErrorKind::ConnectionRefused));
+        let by_plan = planned.map(|(_, unanswered)| (unix || !unanswered).then_some(ErrorKind::ConnectionRefused));
         let end = self.end_of(connection, 0);
-        let by_trouble = matches!((end.owner, &end.local), (Owner::Reactor { .. }, Address::Tcp(_)));
+        let by_trouble = matches!(end.owner, Owner::Reactor { .. }) && !unix;
         match by_plan.or_else(|| if by_trouble { self.drawn_outcome(serial) } else { None }) {
             None => self.post(connection, 1, Cargo::Connect),
             Some(outcome) => {
@@ -100,9 +102,15 @@ impl World {
             return self.post(connection, 0, Cargo::Refused);
         };
         self.touch_reactor(self.net.listeners[index as usize].reactor);
+        let unix = self.is_unix(connection);
         let listener = &mut self.net.listeners[index as usize];
-        if listener.queue.len() >= listener.backlog_max {
-            listener.overflow.push_back(connection);
+        // Linux keeps one more than it was asked to at a UNIX socket.
+        if listener.queue.len() >= listener.backlog_max + usize::from(unix) {
+            if unix && matches!(self.end_of(connection, 0).owner, Owner::Reactor { .. }) {
+                return self.try_again_later(connection);
+            }
+            // A scripted client may wait for room, at a UNIX socket too: its connect blocks.
+            self.net.listeners[index as usize].overflow.push_back(connection);
             return;
         }
         self.enqueue(connection, index);
@@ -136,7 +144,10 @@ impl World {
         let listener = &mut self.net.listeners[listener as usize];
         let (queue, overflow) = (std::mem::take(&mut listener.queue), std::mem::take(&mut listener.overflow));
         for connection in queue {
-            self.part(connection, 1, Close::Reset);
+            match self.is_unix(connection) {
+                true => self.hang_up(connection, 1, true),
+                false => self.part(connection, 1, Close::Reset),
+            }
         }
         for connection in overflow {
             self.touch_connection(connection);

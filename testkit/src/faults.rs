@@ -27,7 +27,8 @@ impl Way {
     }
 }
 
-/// How one direction of a connection breaks. What went before the byte arrives in any case.
+/// How one direction of a TCP connection breaks; UNIX sockets have no line between them that could. What went before
+/// the byte arrives in any case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Break {
     /// Both ends see a reset (RST).
@@ -99,7 +100,7 @@ pub enum Fault {
         /// With what.
         error: SystemError,
     },
-    /// A connection breaks once so many bytes have been sent one way.
+    /// A connection breaks once so many bytes have been sent one way. Nothing happens where it is one of UNIX sockets.
     Break {
         /// The number of the connection, from 0 in the order of connects; traces call it `conn`.
         connection: u32,
@@ -115,12 +116,12 @@ pub enum Fault {
         /// The number of the connection.
         connection: u32,
     },
-    /// The connect gets no answer, and times out.
+    /// The connect gets no answer, and times out. At a UNIX socket it is refused: nobody waits there.
     Unanswered {
         /// The number of the connection.
         connection: u32,
     },
-    /// From a time on, nothing passes between two hosts; until healed.
+    /// From a time on, nothing passes between two hosts, save through UNIX sockets; until healed.
     Partition {
         /// When.
         at: Time,

@@ -173,6 +173,7 @@ pub mod guide {}
 mod here;
 mod holds;
 mod line;
+mod local;
 mod network;
 mod network_options;
 #[cfg(test)]

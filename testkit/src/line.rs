@@ -68,8 +68,12 @@ impl Line {
 }
 
 impl World {
-    /// Has a direction break once `byte` bytes have been sent in it since the beginning.
+    /// Has a direction break once `byte` bytes have been sent in it since the beginning. The ends of a UNIX socket have
+    /// no line between them.
     pub(crate) fn break_line(&mut self, connection: u32, to: u8, byte: u64, how: Break) {
+        if self.is_unix(connection) {
+            return;
+        }
         let breaks = &mut self.end_of(connection, to).line.breaks;
         breaks.push((byte, how));
         breaks.sort_unstable();

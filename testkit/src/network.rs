@@ -3,6 +3,8 @@
 //! A connection is two one-way pipes, each with a bounded buffer at the receiving end. What has been written is
 //! first under way, in order, and then in the inbox. Ends and resets travel the same way, behind the bytes.
 //! Where Linux and others differ (a reset and unread bytes, the errors after it), this does as Linux does.
+//!
+//! All of this is TCP. UNIX sockets lead through no network: see `local`.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
@@ -233,6 +235,10 @@ impl World {
         self.touch_connection(connection);
         let end = self.end_of(connection, side);
         let (alive, unread) = (!end.dead && end.link == Link::Up, !end.inbox.is_empty());
+        if alive && self.is_unix(connection) {
+            return self.hang_up(connection, side, unread);
+        }
+        let end = self.end_of(connection, side);
         end.owner = Owner::Gone;
         end.inbox.clear();
         match how {
@@ -255,8 +261,10 @@ impl World {
     pub(crate) fn freed(&mut self, connection: u32, side: u8) {
         let writer = 1 - side;
         let room = self.room(connection, writer);
+        let room_max = self.end_of(connection, side).room_max;
         // Systems wait until a notable part is free, so that writers are not woken for every byte.
-        if room >= self.end_of(connection, side).room_max.div_ceil(3) {
+        let notable = if self.is_unix(connection) { room_max - room_max / 4 } else { room_max.div_ceil(3) };
+        if room >= notable {
             self.writable(connection, writer);
         }
     }
@@ -264,6 +272,9 @@ impl World {
     // What is under way.
 
     fn immediate(&mut self, connection: u32, to: u8) -> bool {
+        if self.is_unix(connection) {
+            return true;
+        }
         self.touch_partitions();
         self.network.is_instant()
             && self.end_of(connection, to).things_under_way == 0

@@ -28,7 +28,8 @@ pub enum Segments {
     Drawn,
 }
 
-/// How a world's network behaves. Drawn from the choices when the world is made (all calm for
+/// How a world's network behaves. UNIX sockets lead through none: of this only the buffers, the bounds and how calls
+/// behave concern them. Drawn from the choices when the world is made (all calm for
 /// [`Choices::calm`]), and to be changed with [`Sim::set_network`](crate::Sim::set_network).
 ///
 /// All of it is what any network does, and no correct program may mind. What goes *wrong* (failing calls, broken

@@ -74,19 +74,34 @@ impl fmt::Debug for Sent<'_> {
 
 impl Sent<'_> {
     /// The connection is reset after `byte` bytes of this: those before it arrive.
+    ///
+    /// # Panics
+    /// On a UNIX socket, which has no line that could break.
+    #[track_caller]
     pub fn reset_at(mut self, byte: impl TryInto<u64>) -> Self {
+        self.client.expect_a_line();
         self.breaks.push((position(byte), Break::Reset));
         self
     }
 
     /// This client's stream ends after `byte` bytes of this, as the server sees it; the rest is lost.
+    ///
+    /// # Panics
+    /// On a UNIX socket, which has no line that could break.
+    #[track_caller]
     pub fn cut_at(mut self, byte: impl TryInto<u64>) -> Self {
+        self.client.expect_a_line();
         self.breaks.push((position(byte), Break::Cut));
         self
     }
 
     /// After `byte` bytes of this nothing more arrives, and nothing says so.
+    ///
+    /// # Panics
+    /// On a UNIX socket, which has no line that could break.
+    #[track_caller]
     pub fn stall_at(mut self, byte: impl TryInto<u64>) -> Self {
+        self.client.expect_a_line();
         self.breaks.push((position(byte), Break::Stall));
         self
     }
@@ -167,7 +182,7 @@ impl Client {
     /// The connection is reset once this client has sent `byte` bytes, counted from the connect.
     ///
     /// # Panics
-    /// When it has sent more already.
+    /// When it has sent more already, and on a UNIX socket.
     #[track_caller]
     pub fn reset_at(&self, byte: impl TryInto<u64>) -> Client {
         self.break_at(Way::ToServer, byte, Break::Reset)
@@ -176,7 +191,7 @@ impl Client {
     /// This client's stream ends once it has sent `byte` bytes, as the server sees it; what it sends later is lost.
     ///
     /// # Panics
-    /// When it has sent more already.
+    /// When it has sent more already, and on a UNIX socket.
     #[track_caller]
     pub fn cut_at(&self, byte: impl TryInto<u64>) -> Client {
         self.break_at(Way::ToServer, byte, Break::Cut)
@@ -185,14 +200,21 @@ impl Client {
     /// Has the connection break in either direction, once so many bytes have gone that way.
     ///
     /// # Panics
-    /// When more have gone already.
+    /// When more have gone already, and on a UNIX socket.
     #[track_caller]
     pub fn break_at(&self, way: Way, byte: impl TryInto<u64>, how: Break) -> Client {
+        self.expect_a_line();
         let byte = position(byte);
         if let Err(gone) = self.world(|w, index| w.client_break(index, way, byte, how, false)) {
             panic!("{gone} bytes have gone already; the connection cannot break at byte {byte}");
         }
         self.clone()
+    }
+
+    #[track_caller]
+    fn expect_a_line(&self) {
+        let unix = self.world(|w, index| w.client_connection(index).is_some_and(|connection| w.is_unix(connection)));
+        assert!(!unix, "a UNIX socket has no line that could break; have the client close() or finish()");
     }
 }
 

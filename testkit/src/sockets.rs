@@ -78,7 +78,8 @@ impl World {
             Address::Unix(None) => return Err(ErrorKind::InvalidInput.into()),
             at => at.clone(),
         };
-        let taken = |l: &Listener| l.open && clash(&l.address, &address) && !options.reuse_port;
+        let taken =
+            |l: &Listener| l.open && clash(&l.address, &address) && (address.tcp().is_none() || !options.reuse_port);
         if self.net.listeners.iter().any(taken) {
             return Err(ErrorKind::AddrInUse.into());
         }
@@ -141,14 +142,17 @@ impl World {
         self.touch(HOSTS);
         self.socket_fails(reactor, Call::Connect)?;
         if matches!(to, Address::Unix(_)) && self.listener_at(to).is_none() {
-            let once = self.net.listeners.iter().any(|listener| listener.address == *to);
-            return Err(if once { ErrorKind::ConnectionRefused } else { ErrorKind::NotFound }.into());
+            // Who closes a listener takes the file along.
+            return Err(ErrorKind::NotFound.into());
         }
         let from = self.peer_address(to);
         // The slot first: a connect that arrives at once reports to it.
         let sock = self.new_slot(reactor, Kind::Free);
         let connection = self.dial(Owner::Reactor { reactor, slot: sock.slot }, from, to);
         self.slot(reactor, sock.slot).kind = Kind::Stream { connection, side: 0 };
+        if self.is_unix(connection) {
+            return self.connected_at_once(reactor, sock, connection);
+        }
         Ok(sock)
     }
 
@@ -174,20 +178,17 @@ impl World {
     pub(crate) fn read(&mut self, reactor: u32, sock: Sock, into: &mut [u8]) -> io::Result<Received> {
         let (connection, side) = self.stream(reactor, sock)?;
         self.touch_connection(connection);
-        let number = self.number(connection, side);
+        let (number, unix) = (self.number(connection, side), self.is_unix(connection));
         let end = self.end_of(connection, side);
         if into.is_empty() {
             return Ok(Received { bytes: 0, drained: false });
         }
         if end.inbox.is_empty() {
-            if end.ended {
-                self.note(What::ReadEnd, number, 0);
-                return Ok(Received { bytes: 0, drained: false });
-            }
-            if let Some(error) = end.error.take() {
+            // The end of the stream comes before what was told after it; at a UNIX socket the error does.
+            if let Some(error) = if end.ended && !unix { None } else { end.error.take() } {
                 return Err(error.into());
             }
-            if end.dead {
+            if end.ended || end.dead {
                 self.note(What::ReadEnd, number, 0);
                 return Ok(Received { bytes: 0, drained: false });
             }
@@ -208,7 +209,8 @@ impl World {
         }
         let end = self.end_of(connection, side);
         end.inbox.take_into(&mut into[..bytes]);
-        let quiet = end.inbox.is_empty() && !end.ended && !end.dead;
+        // Of a UNIX socket `MioReactor` never says so.
+        let quiet = end.inbox.is_empty() && !end.ended && !end.dead && !unix;
         let drained =
             quiet && !(self.network.undrained && self.draw_about(Family::Readiness, number, 2, "undrained") == 1);
         if drained {
@@ -222,12 +224,14 @@ impl World {
     pub(crate) fn write(&mut self, reactor: u32, sock: Sock, from: &[IoSlice<'_>]) -> io::Result<usize> {
         let (connection, side) = self.stream(reactor, sock)?;
         self.touch_connection(connection);
+        let unix = self.is_unix(connection);
         let end = self.end_of(connection, side);
         if end.link == Link::Pending {
             self.slot(reactor, sock.slot).write_armed = true;
             return Err(ErrorKind::WouldBlock.into());
         }
-        if let Some(error) = end.error.take() {
+        // At a UNIX socket only reads tell it.
+        if !unix && let Some(error) = end.error.take() {
             return Err(error.into());
         }
         if end.dead || end.shut {
@@ -268,10 +272,11 @@ impl World {
         let (connection, side) = self.stream(reactor, sock)?;
         self.touch_connection(connection);
         let peer_knows = self.end_of(connection, 1 - side).things_under_way == 0;
+        let unix = self.is_unix(connection);
         let end = self.end_of(connection, side);
         // Once both streams have ended, and both sides know, there is no connection left to end.
         let over = end.shut && end.ended && peer_knows;
-        if end.dead || end.link != Link::Up || over {
+        if (end.dead || end.link != Link::Up || over) && !unix {
             return Err(ErrorKind::NotConnected.into());
         }
         let number = self.number(connection, side);

@@ -254,22 +254,25 @@ fn a_planned_failure_of_accept_comes_once() {
 
 #[test]
 fn connections_beyond_the_backlog_wait_for_room() {
-    let sim = Sim::new(Choices::calm());
-    let mut reactor = sim.reactor("server");
-    let mut options = ListenOptions::default();
-    options.backlog = 1;
-    let listener = reactor.listen(&Address::Unix(Some("/run/x".into())), &options).unwrap();
-    let address = reactor.local_address(listener).unwrap();
-    let clients = [sim.connect(&address), sim.connect(&address), sim.connect(&address)];
-    clients[1].reset();
-    clients[2].send("third");
-    reactor.accept(listener).unwrap();
-    let (third, peer) = reactor.accept(listener).unwrap();
-    assert_eq!(peer, Address::Unix(None));
-    let mut into = [0; 9];
-    assert_eq!(reactor.read(third, &mut into).unwrap().bytes, 5);
-    reactor.close(listener, Close::Graceful);
-    assert_eq!(sim.connect(&address).closing(), Parting::Refused);
+    // A UNIX socket holds one more than it was asked to.
+    let unix = Address::Unix(Some("/run/x".into()));
+    for (at, held) in [(Address::Tcp("127.0.0.1:80".parse().unwrap()), 1), (unix, 2)] {
+        let sim = Sim::new(Choices::calm());
+        let mut reactor = sim.reactor("server");
+        let mut options = ListenOptions::default();
+        options.backlog = 1;
+        let listener = reactor.listen(&at, &options).unwrap();
+        let clients: Vec<_> = (0..held + 2).map(|_| sim.connect(&at)).collect();
+        clients[held].reset();
+        clients[held + 1].send("last");
+        (0..held).for_each(|_| drop(reactor.accept(listener).unwrap()));
+        let (last, peer) = reactor.accept(listener).unwrap();
+        assert_eq!(Some(peer), clients[held + 1].address());
+        let mut into = [0; 9];
+        assert_eq!(reactor.read(last, &mut into).unwrap().bytes, 4);
+        reactor.close(listener, Close::Graceful);
+        assert_eq!(sim.connect(&at).closing(), Parting::Refused);
+    }
 }
 
 #[test]
