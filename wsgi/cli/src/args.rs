@@ -58,7 +58,7 @@ pub struct Web {
     pub python: Option<PathBuf>,
 
     /// Follow PEP 3333 and RFC 3986 to the letter: refuse every str in a response body, where otherwise an ASCII str is
-    /// sent with a warning; refuse [ and ] in a URL that are not percent-encoded.
+    /// sent with a warning; refuse brackets in a URL that are not percent-encoded.
     #[arg(long)]
     pub strict: bool,
 
