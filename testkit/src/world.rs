@@ -238,23 +238,10 @@ impl World {
                 _ if self.drive_moves >= self.steps_max => return Pick::Spent,
                 _ => {}
             }
-            let chosen = match self.freely() {
+            let chosen = match self.freely().or_else(|| self.of_all()) {
                 Some(chosen) => chosen,
-                None => {
-                    self.gather();
-                    if self.actors.is_empty() {
-                        if !self.wind() {
-                            return Pick::Stop;
-                        }
-                        continue;
-                    }
-                    let actors = std::mem::take(&mut self.actors);
-                    let turn = Turn { running: self.actor, now: self.now, local: self.local };
-                    let footprint = &mut self.footprint;
-                    let chosen = actors[self.choices.schedule(&actors, turn, || taken(footprint))];
-                    self.actors = actors;
-                    chosen
-                }
+                None if self.wind() => continue,
+                None => return Pick::Stop,
             };
             self.drive_moves += 1;
             self.moves += 1;
@@ -269,6 +256,17 @@ impl World {
             self.give_credit();
             return Pick::Task(chosen);
         }
+    }
+
+    /// Who goes next, of all that can go.
+    fn of_all(&mut self) -> Option<u32> {
+        self.gather();
+        if self.actors.is_empty() {
+            return None;
+        }
+        let turn = Turn { running: self.actor, now: self.now, local: self.local };
+        let (actors, footprint) = (&self.actors, &mut self.footprint);
+        Some(actors[self.choices.schedule(actors, turn, || taken(footprint))])
     }
 
     /// Who goes next, where all that can go are alike, and nothing is kept about the choice: what gathering them and

@@ -16,21 +16,10 @@ use pyo3::prelude::*;
 /// # Errors
 /// What CPython says about it; a prefix without a standard library, for one, ends the process in CPython itself.
 pub fn initialise(interpreter: &CStr) -> Result<(), String> {
-    let mut config = MaybeUninit::<ffi::PyConfig>::uninit();
-    // SAFETY: Init fills all of `config`; the calls below get a filled one, and strings that outlive them. Python is
-    // not running yet and this is the only thread that touches it.
-    unsafe {
-        let config = config.as_mut_ptr();
-        ffi::PyConfig_InitPythonConfig(config);
-        (*config).install_signal_handlers = 0;
-        (*config).parse_argv = 0;
-        let outcome = configure(config, interpreter).and_then(|()| check(ffi::Py_InitializeFromConfig(config)));
-        ffi::PyConfig_Clear(config);
-        outcome?;
-        // Starting left this thread attached; everything else attaches when it needs to.
-        ffi::PyEval_SaveThread();
-    }
-    Ok(())
+    initialise_as(|config| {
+        // SAFETY: `initialise_as` gives a filled config, and the string outlives the call.
+        unsafe { configure(config, interpreter) }
+    })
 }
 
 /// Starts Python as it is found in the environment, with the same string hashes in each process. Afterwards no thread
@@ -40,18 +29,27 @@ pub fn initialise(interpreter: &CStr) -> Result<(), String> {
 /// What CPython says about it.
 #[cfg(any(test, feature = "testing"))]
 pub fn initialise_for_tests() -> Result<(), String> {
+    initialise_as(|config| {
+        // SAFETY: `initialise_as` gives a filled config.
+        unsafe { ((*config).use_hash_seed, (*config).hash_seed) = (1, 0) };
+        Ok(())
+    })
+}
+
+/// Starts Python; `configure` says how.
+fn initialise_as(configure: impl FnOnce(*mut ffi::PyConfig) -> Result<(), String>) -> Result<(), String> {
     let mut config = MaybeUninit::<ffi::PyConfig>::uninit();
-    // SAFETY: as in `initialise`.
+    // SAFETY: Init fills all of `config`; the calls below get a filled one, and strings that outlive them. Python is
+    // not running yet and this is the only thread that touches it.
     unsafe {
         let config = config.as_mut_ptr();
         ffi::PyConfig_InitPythonConfig(config);
         (*config).install_signal_handlers = 0;
         (*config).parse_argv = 0;
-        (*config).use_hash_seed = 1;
-        (*config).hash_seed = 0;
-        let outcome = check(ffi::Py_InitializeFromConfig(config));
+        let outcome = configure(config).and_then(|()| check(ffi::Py_InitializeFromConfig(config)));
         ffi::PyConfig_Clear(config);
         outcome?;
+        // Starting left this thread attached; everything else attaches when it needs to.
         ffi::PyEval_SaveThread();
     }
     Ok(())
