@@ -1,15 +1,20 @@
 //! Workers for code that blocks. The same code on real and on simulated threads.
 //!
 //! ```text
-//!   submit ──► queue (lock-free) ──► worker: pop one, run it, pop the next …, nothing left: park
-//!                 │                     ▲
+//!   submit ──► queue ──► worker: pop one, run it, pop the next …, nothing left: park
+//!                 │         ▲
 //!                 └─ no standby? wake or start one
 //! ```
 //!
 //! At most one worker at a time is a *standby*: woken or started, and not yet at its first job. Whoever adds work
 //! while there is a standby leaves it at that. A standby that takes a job and sees more behind it calls the next
 //! one. So a burst costs one wake where one worker can do it all, and spreads over all workers where jobs block.
+//!
+//! The queue is under the roster's lock, which whoever queues a job needs in any case: a job that comes must not slip
+//! in behind the last worker's last look. It is held for a few instructions; whether there is work at all, everybody
+//! may ask without it.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::ops::RangeInclusive;
@@ -17,8 +22,6 @@ use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
-
-use crossbeam::queue::SegQueue;
 
 use crate::mailbox::panic_text;
 use crate::threads::{AnyThreads, Watched};
@@ -128,7 +131,8 @@ struct Pool {
     name: String,
     /// Where it was made: its workers and their gates are made on behalf of that.
     made: Place,
-    queue: SegQueue<Task>,
+    /// How many jobs the roster's queue has, for looks without its lock; written under it.
+    queued: AtomicUsize,
     watched_queue: Watched,
     /// A worker has been woken or started and has not reached its first job.
     standby: AtomicBool,
@@ -152,6 +156,8 @@ enum Phase {
 
 struct Roster {
     phase: Phase,
+    /// Jobs that wait, the next first.
+    queue: VecDeque<Task>,
     min: usize,
     max: usize,
     workers_ever: usize,
@@ -224,12 +230,13 @@ impl ThreadPool {
             idle_max: config.idle_max,
             name: config.name,
             made,
-            queue: SegQueue::new(),
+            queued: AtomicUsize::new(0),
             watched_queue: threads.watched("pool queue"),
             standby: AtomicBool::new(false),
             busy: AtomicUsize::new(0),
             roster: Mutex::new(Roster {
                 phase: Phase::New,
+                queue: VecDeque::new(),
                 min,
                 max,
                 workers_ever: 0,
@@ -360,7 +367,7 @@ impl ThreadPool {
     pub fn counts(&self) -> Counts {
         let threads = self.0.roster().workers.len();
         let busy = self.0.busy.load(Ordering::SeqCst).min(threads);
-        Counts { threads, busy, idle: threads - busy, queued: self.0.queue.len() }
+        Counts { threads, busy, idle: threads - busy, queued: self.0.queued() }
     }
 
     /// Who runs what, now.
@@ -368,8 +375,7 @@ impl ThreadPool {
         self.0.busy_workers()
     }
 
-    /// Jobs that run and jobs that wait, in this order. For the end of a test: while it looks, waiting jobs may be
-    /// started in another order than that of their submission.
+    /// Jobs that run and jobs that wait, in this order. Any thread.
     pub fn outstanding(&self) -> Vec<Pending> {
         self.0.outstanding()
     }
@@ -386,7 +392,7 @@ impl ThreadPool {
             (std::mem::take(&mut roster.idle), never_started)
         };
         if never_started {
-            while self.0.queue.pop().is_some() {}
+            self.0.drop_queue();
         }
         for worker in idle {
             worker.gate.unpark();
@@ -419,14 +425,15 @@ impl ThreadPool {
         let pool = &self.0;
         pool.watched_roster.visit();
         // Under the lock, so that no job slips in behind the last worker's last look.
-        let roster = pool.roster();
+        let mut roster = pool.roster();
         if roster.phase == Phase::Stopped {
             return Err(JobRefused::Stopped);
         }
-        if pool.queue.len() >= pool.queued_jobs_max {
+        if roster.queue.len() >= pool.queued_jobs_max {
             return Err(JobRefused::Full);
         }
-        pool.queue.push(task);
+        roster.queue.push_back(task);
+        pool.queued.store(roster.queue.len(), Ordering::SeqCst);
         Ok(())
     }
 }
@@ -459,7 +466,7 @@ impl Worker<'_> {
     /// Whether more work waits, so that this worker will likely go on at once.
     pub fn has_backlog(&self) -> bool {
         self.pool.watched_queue.visit();
-        !self.pool.queue.is_empty()
+        self.pool.queued() > 0
     }
 
     /// Flushes `remote` before this worker waits; see [`Notifier::notify_lazily`](crate::Notifier::notify_lazily).
@@ -482,13 +489,36 @@ impl Pool {
         self.roster.lock().expect("nothing panics under the roster's lock")
     }
 
+    fn queued(&self) -> usize {
+        self.queued.load(Ordering::SeqCst)
+    }
+
+    fn pop(&self) -> Option<Task> {
+        if self.queued() == 0 {
+            return None;
+        }
+        let mut roster = self.roster();
+        let task = roster.queue.pop_front();
+        self.queued.store(roster.queue.len(), Ordering::SeqCst);
+        task
+    }
+
+    fn drop_queue(&self) {
+        let mut roster = self.roster();
+        let dropped = std::mem::take(&mut roster.queue);
+        self.queued.store(0, Ordering::SeqCst);
+        drop(roster);
+        // Not under the lock: what that drops is not ours, and may look at the pool.
+        drop(dropped);
+    }
+
     fn busy_workers(&self) -> Vec<Busy> {
         self.roster().workers.iter().filter_map(|worker| worker.busy()).collect()
     }
 
     fn call_standby(self: &Arc<Self>) {
         self.watched_queue.visit();
-        if self.queue.is_empty() || self.standby.swap(true, Ordering::SeqCst) {
+        if self.queued() == 0 || self.standby.swap(true, Ordering::SeqCst) {
             return;
         }
         self.watched_roster.visit();
@@ -515,7 +545,7 @@ impl Pool {
     fn do_without_standby(&self) {
         let mut roster = self.roster();
         self.standby.store(false, Ordering::SeqCst);
-        let idle = if self.queue.is_empty() { None } else { roster.idle.pop() };
+        let idle = if roster.queue.is_empty() { None } else { roster.idle.pop() };
         drop(roster);
         if let Some(worker) = idle {
             worker.gate.unpark();
@@ -581,7 +611,7 @@ impl Pool {
     fn next_task(self: &Arc<Self>, standby: &mut bool) -> Option<Task> {
         loop {
             self.watched_queue.visit();
-            let task = self.queue.pop();
+            let task = self.pop();
             let was_standby = std::mem::take(standby);
             if was_standby {
                 // Said before the next look at the queue: a submitter either sees that nobody is coming, or its
@@ -592,7 +622,7 @@ impl Pool {
                 self.call_standby();
                 return task;
             }
-            if !was_standby || self.queue.is_empty() {
+            if !was_standby || self.queued() == 0 {
                 return None;
             }
         }
@@ -603,7 +633,7 @@ impl Pool {
         let retire_at = {
             let mut roster = self.roster();
             // Work that came before this worker was on the list of idle ones found nobody to wake.
-            if !self.queue.is_empty() {
+            if !roster.queue.is_empty() {
                 return Wait::MoreWork;
             }
             if roster.phase == Phase::Stopped || roster.staying() > roster.max {
@@ -645,7 +675,7 @@ impl Pool {
             roster.phase == Phase::Stopped && roster.workers.is_empty()
         };
         if stopped {
-            while self.queue.pop().is_some() {}
+            self.drop_queue();
             self.report_if_stopped();
         }
     }
@@ -666,14 +696,7 @@ impl Pool {
 
 impl Outstanding for Pool {
     fn outstanding(&self) -> Vec<Pending> {
-        let queued: Vec<Running> = {
-            // Under the lock nothing is added, and a worker that finds the queue empty meanwhile looks again.
-            let _roster = self.roster();
-            let tasks: Vec<Task> = std::iter::from_fn(|| self.queue.pop()).collect();
-            let queued = tasks.iter().map(Running::of).collect();
-            tasks.into_iter().for_each(|task| self.queue.push(task));
-            queued
-        };
+        let queued: Vec<Running> = self.roster().queue.iter().map(Running::of).collect();
         let busy = self.busy_workers().into_iter();
         let mut all: Vec<Pending> =
             busy.map(|busy| Pending::new("job", format!("{} runs {}", busy.worker, busy.job))).collect();
