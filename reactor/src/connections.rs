@@ -110,7 +110,7 @@ impl EventLoop {
     }
 
     /// Connects `protocol` to `to`. How it went, the protocol is told: [`Protocol::connected`], or
-    /// [`Protocol::closed`] with [`Closed::Failed`].
+    /// [`Protocol::closed`] with [`Closed::Failed`]. During a stop, [`Protocol::stopping`] follows on the connect.
     ///
     /// # Errors
     /// The system's, where it refuses even to try; the protocol is then told nothing.
@@ -402,7 +402,8 @@ impl EventLoop {
 
     /// Back into the table, after its wishes have been looked at.
     fn put_back(&self, mut connection: Box<Connection>) {
-        if self.0.table.take_stopping_mark(connection.sock) && connection.stage == Stage::Open {
+        // One that is being made is told once it is open.
+        if connection.stage == Stage::Open && self.0.table.take_stopping_mark(connection.sock) {
             self.call(&mut connection, |protocol, transport| protocol.stopping(transport));
         }
         if connection.transport.ending == Some(Ending::Abort) {

@@ -1,8 +1,8 @@
 //! Which connections and listeners a loop has, by the slots of their sockets. It does nothing with them.
 //!
 //! Whoever works on one takes it out and puts it back: what it calls may then look at the table. A place remembers whose
-//! it is, so taking and putting move one pointer. An entry that changed
-//! places whole took 48 instructions to put, this takes some ten.
+//! it is, so taking and putting move one pointer. An entry that changed places whole took 48 instructions to put, this
+//! takes some ten.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -26,7 +26,7 @@ pub(crate) struct Table {
 struct Place {
     /// Whose it is, and no successor's in the same slot.
     generation: u32,
-    /// While it is out: a stop has begun meanwhile, the connection is to be told.
+    /// A stop has begun, while it was out or before it was made: the connection is to be told.
     stopping: bool,
     held: Held,
 }
@@ -117,16 +117,14 @@ impl Table {
 
     /// Back to the place that it was taken from.
     pub(crate) fn put_connection(&self, connection: Box<Connection>) {
-        let place = &mut self.places.borrow_mut()[connection.sock.slot as usize];
-        place.stopping = false;
-        place.held = Held::Connection(connection);
+        let slot = connection.sock.slot as usize;
+        self.places.borrow_mut()[slot].held = Held::Connection(connection);
     }
 
     /// Back to the place that it was taken from.
     pub(crate) fn put_listener(&self, listener: Box<Listener>) {
-        let place = &mut self.places.borrow_mut()[listener.sock.slot as usize];
-        place.stopping = false;
-        place.held = Held::Listener(listener);
+        let slot = listener.sock.slot as usize;
+        self.places.borrow_mut()[slot].held = Held::Listener(listener);
     }
 
     pub(crate) fn remove(&self, sock: Sock) {
@@ -153,7 +151,7 @@ impl Table {
         }
     }
 
-    /// Whether a stop began while this was out; true once.
+    /// Whether a stop has begun that its connection has not been told of; true once.
     pub(crate) fn take_stopping_mark(&self, sock: Sock) -> bool {
         std::mem::take(&mut self.places.borrow_mut()[sock.slot as usize].stopping)
     }

@@ -17,6 +17,10 @@ fn address() -> Address {
     std::net::SocketAddr::from(([127, 0, 0, 1], 7007)).into()
 }
 
+fn elsewhere() -> Address {
+    std::net::SocketAddr::from(([127, 0, 0, 1], 7008)).into()
+}
+
 type Act = Rc<dyn Fn(&EventLoop)>;
 
 /// Calls its act when it is connected; says `stop` when it is told to stop.
@@ -35,9 +39,9 @@ impl Protocol for Acting {
     }
 }
 
-fn run(sim: &Sim, event_loop: &EventLoop) {
+fn run(sim: &Sim, name: &str, event_loop: &EventLoop) {
     let running = event_loop.clone();
-    sim.spawn("loop", move || {
+    sim.spawn(name, move || {
         running.run().unwrap();
     });
 }
@@ -59,7 +63,7 @@ fn a_listener_closed_by_the_connection_it_accepts_takes_no_other() {
     *place.borrow_mut() =
         Some(event_loop.listen(&address(), &ListenOptions::default(), move |_| Acting(close.clone())).unwrap());
     let _clients = [sim.connect(&address()), sim.connect(&address())];
-    run(&sim, &event_loop);
+    run(&sim, "loop", &event_loop);
     sim.advance(Duration::from_secs(1));
     assert_eq!((accepted.get(), event_loop.connections()), (1, 1));
     assert_eq!(sim.sockets().len(), 1, "the connection only: {:?}", sim.sockets());
@@ -72,11 +76,52 @@ fn a_stop_from_within_a_connection_tells_that_one_too_and_closes_its_listener() 
     let stop: Act = Rc::new(|event_loop| event_loop.stop_within(Duration::from_secs(30)).unwrap());
     event_loop.listen(&address(), &ListenOptions::default(), move |_| Acting(stop.clone())).unwrap();
     let clients = [sim.connect(&address()), sim.connect(&address())];
-    run(&sim, &event_loop);
+    run(&sim, "loop", &event_loop);
     sim.advance(Duration::from_secs(1));
     assert!(!event_loop.is_running(), "nothing is left to wait for");
     assert_eq!((clients[0].received_text().as_str(), clients[1].received_text().as_str()), ("stop", ""));
     sim.assert_clean();
+}
+
+/// Connects to [`elsewhere`] when it is told to stop.
+struct Reporting;
+
+impl Protocol for Reporting {
+    fn received(&mut self, _transport: &mut Transport, _bytes: &[u8]) {}
+
+    fn stopping(&mut self, transport: &mut Transport) {
+        transport.event_loop().connect(&elsewhere(), Acting(Rc::new(|_| {}))).unwrap();
+        transport.close();
+    }
+}
+
+/// Keeps what it receives.
+struct Keeping(Rc<RefCell<Vec<u8>>>);
+
+impl Protocol for Keeping {
+    fn received(&mut self, _transport: &mut Transport, bytes: &[u8]) {
+        self.0.borrow_mut().extend_from_slice(bytes);
+    }
+}
+
+#[test]
+fn a_connection_begun_during_a_stop_is_told_of_it_once_it_is_open() {
+    let sim = Sim::new(Choices::calm());
+    let witness = EventLoop::new(sim.reactor("witness"), sim.threads());
+    let heard = Rc::new(RefCell::new(Vec::new()));
+    let kept = heard.clone();
+    witness.listen(&elsewhere(), &ListenOptions::default(), move |_| Keeping(kept.clone())).unwrap();
+    run(&sim, "witness", &witness);
+    let event_loop = EventLoop::new(sim.reactor("server"), sim.threads());
+    event_loop.listen(&address(), &ListenOptions::default(), |_| Reporting).unwrap();
+    let _client = sim.connect(&address());
+    run(&sim, "loop", &event_loop);
+    sim.settle();
+    let stop = |event_loop: &EventLoop| event_loop.stop_within(Duration::from_secs(30)).unwrap();
+    event_loop.call_from_thread(stop).unwrap();
+    sim.advance(Duration::from_secs(1));
+    assert_eq!(*heard.borrow(), b"stop");
+    assert!(!event_loop.is_running(), "nothing is left to wait for");
 }
 
 /// Always has more to write.
@@ -134,7 +179,7 @@ fn work_submitted_outside_a_turns_events_is_not_left_lying() {
     let job = Arc::new(Count(AtomicUsize::new(0)));
     let submitted = job.clone();
     event_loop.add_trigger(Phase::AfterStartup, move |event_loop| event_loop.submit(&pool, submitted).unwrap());
-    run(&sim, &event_loop);
+    run(&sim, "loop", &event_loop);
     sim.settle();
     assert_eq!(job.0.load(Ordering::SeqCst), 1);
 }
