@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use handwound_reactor::{Job, PoolConfig, ThreadPool, Threads, Worker, WorkerHook};
+use handwound_reactor::{Job, JobRefused, PoolConfig, ThreadPool, Threads, Worker, WorkerHook};
 use handwound_testkit::{All, Choices, Sim, explore_all};
 
 const IDLE: Duration = Duration::from_secs(1);
@@ -102,4 +102,26 @@ fn jobs_are_dropped_under_no_lock() {
     never_started.begin_stop(|| {});
     sim.settle();
     assert_eq!(started.counts().busy, 0);
+}
+
+#[test]
+fn a_job_beyond_the_bound_is_refused_and_the_next_after_one_has_begun_is_not() {
+    let sim = Sim::new(Choices::calm());
+    let mut config = PoolConfig::from(1..=1);
+    config.queued_jobs_max = 2;
+    let pool = ThreadPool::new(sim.threads(), config);
+    let done = Arc::new(AtomicUsize::new(0));
+    let submit = || {
+        let (threads, done) = (sim.threads(), done.clone());
+        pool.submit(move || {
+            threads.sleep(IDLE);
+            done.fetch_add(1, Ordering::SeqCst);
+        })
+    };
+    assert_eq!([submit(), submit(), submit()], [Ok(()), Ok(()), Err(JobRefused::Full)]);
+    pool.start().unwrap();
+    sim.advance(IDLE / 2);
+    assert_eq!([submit(), submit()], [Ok(()), Err(JobRefused::Full)], "one runs, one waits");
+    sim.advance(10 * IDLE);
+    assert_eq!(done.load(Ordering::SeqCst), 3, "none that was taken is lost");
 }
