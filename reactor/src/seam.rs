@@ -285,6 +285,12 @@ pub trait Threads: Clone + Send + Sync + 'static {
     /// Names a thing that several threads will touch.
     fn shared(&self, name: &str) -> SharedId;
 
+    /// As [`shared`](Threads::shared), for what reactor, pool and server keep inside. A simulation may take what they do
+    /// there, between two of their waits and calls, for one step: then it answers [`UNWATCHED`](SharedId::UNWATCHED).
+    fn shared_inside(&self, name: &str) -> SharedId {
+        self.shared(name)
+    }
+
     /// To be called right before the calling thread touches `shared` (a queue, a flag, a locked state). A
     /// simulation may let other threads run first; real threads do nothing. No lock may be held here.
     fn visit(&self, shared: SharedId);

@@ -13,6 +13,7 @@ trait Spawner: Send + Sync {
     fn enlist(&self, pool: Weak<dyn Outstanding + Send + Sync>);
     fn now(&self) -> Time;
     fn shared(&self, name: &str) -> SharedId;
+    fn shared_inside(&self, name: &str) -> SharedId;
     fn visit(&self, shared: SharedId);
     fn gate_at(&self, shared: SharedId, name: &str) -> Gate;
     fn hold(&self, shared: SharedId, held: bool);
@@ -33,6 +34,9 @@ impl<T: Threads> Spawner for T {
     }
     fn shared(&self, name: &str) -> SharedId {
         Threads::shared(self, name)
+    }
+    fn shared_inside(&self, name: &str) -> SharedId {
+        Threads::shared_inside(self, name)
     }
     fn visit(&self, shared: SharedId) {
         Threads::visit(self, shared);
@@ -55,10 +59,10 @@ impl AnyThreads {
         AnyThreads(Arc::new(threads))
     }
 
-    /// Names a thing that several threads will touch; see [`Watched::visit`].
+    /// Names a thing inside of reactor, pool or server that several threads will touch; see [`Watched::visit`].
     pub fn watched(&self, name: &str) -> Watched {
-        let id = self.0.shared(name);
-        // On real threads a visit costs a branch.
+        let id = self.0.shared_inside(name);
+        // On real threads, and in simulations that do not look that closely, a visit costs a branch.
         let watcher = (id != SharedId::UNWATCHED).then(|| self.clone());
         Watched { id, watcher }
     }
@@ -86,6 +90,9 @@ impl Threads for AnyThreads {
     }
     fn shared(&self, name: &str) -> SharedId {
         self.0.shared(name)
+    }
+    fn shared_inside(&self, name: &str) -> SharedId {
+        self.0.shared_inside(name)
     }
     fn visit(&self, shared: SharedId) {
         self.0.visit(shared);

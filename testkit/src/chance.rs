@@ -82,14 +82,14 @@ pub(crate) struct Lanes {
 
 use Family::{
     Accepts, Breaks, Connects, Date, Errors, Fault, Latency, Line, Peers, Profile, Readiness, Schedule, Signals,
-    Sockets, Split, Starts, Test, Transfers,
+    Sockets, Split, Starts, Test, Transfers, Watch,
 };
 
 /// Families that decide often have more lanes.
 #[rustfmt::skip]
 const LANES: [Family; 32] = [
     Test, Schedule, Profile, Split, Schedule, Fault, Latency, Schedule, Readiness, Split, Schedule, Test, Errors, Line,
-    Latency, Split, Schedule, Accepts, Sockets, Signals, Breaks, Starts, Schedule, Date, Peers, Schedule, Split, Transfers,
+    Latency, Split, Schedule, Accepts, Sockets, Signals, Breaks, Starts, Schedule, Date, Peers, Watch, Split, Transfers,
     Readiness, Latency, Schedule, Connects,
 ];
 

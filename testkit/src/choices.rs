@@ -55,11 +55,14 @@ pub enum Family {
     Transfers,
     /// Connects that come to nothing.
     Connects,
+    /// Whether what reactor, pool and server do inside is looked at closely: each touch of what they share a move of its
+    /// own.
+    Watch,
 }
 
 /// How many families there were when the first seeds were recorded.
 pub(crate) const FIRST_FAMILIES: usize = 7;
-pub(crate) const FAMILIES: usize = 18;
+pub(crate) const FAMILIES: usize = 19;
 
 impl Family {
     pub(crate) const ALL: [Family; FAMILIES] = [
@@ -81,6 +84,7 @@ impl Family {
         Family::Signals,
         Family::Transfers,
         Family::Connects,
+        Family::Watch,
     ];
 
     pub(crate) fn from_number(number: u32) -> Option<Family> {
@@ -218,6 +222,8 @@ impl Choices {
             Source::Bytes(lanes) => lanes.draw(family, options),
             Source::Replay { .. } => self.replayed(Asked { family, label: label.into(), options, about }),
             Source::Search(search) if family == Family::Test => search.branch(options),
+            // A search is for what goes wrong inside.
+            Source::Search(_) if family == Family::Watch => options - 1,
             Source::Search(_) => 0,
             Source::Edits { edits, .. } => key.map_or(0, |key| edits.option(key, options)),
         };

@@ -35,6 +35,19 @@ pub(crate) struct Change {
     pub(crate) value: u32,
 }
 
+impl Change {
+    /// Who asked, or whom it was about: one number for each connection and side.
+    pub(crate) fn subject(&self) -> u32 {
+        self.key.subject
+    }
+
+    /// The same decision about another.
+    pub(crate) fn about(mut self, subject: u32) -> Change {
+        (self.key.subject, self.timed.subject) = (subject, subject);
+        self
+    }
+}
+
 /// Names the decisions of a run, and notes those that were not plain.
 #[derive(Debug, Default)]
 pub(crate) struct Keeper {

@@ -10,10 +10,12 @@ use crate::choices::{Choices, Family};
 use crate::edits::{Change, Edits, Few, Order};
 use crate::failure::{Panicked, caught};
 use crate::sim::Sim;
+use crate::trace::TEST;
 
 /// What is given up first.
-const ORDER: [Family; 18] = [
+const ORDER: [Family; 19] = [
     Family::Profile,
+    Family::Watch,
     Family::Fault,
     Family::Signals,
     Family::Errors,
@@ -88,6 +90,8 @@ impl<'a> Shrinker<'a> {
                     self.thin_out(family);
                 }
                 self.lower_values();
+                self.lower_subjects();
+                self.look_from_outside();
                 idle = if self.best == before { idle + 1 } else { 0 };
                 // What does not go by count may go by time. Only if the run is the same by both.
                 self.timed = !self.timed;
@@ -127,7 +131,8 @@ impl<'a> Shrinker<'a> {
     }
 
     fn smaller_scenarios(&mut self) {
-        let answers: Vec<Change> = self.best.iter().copied().filter(|change| change.key.is(Family::Test)).collect();
+        let of = |family: Family| self.best.iter().copied().filter(move |change| change.key.is(family));
+        let (answers, watch): (Vec<Change>, Vec<Change>) = (of(Family::Test).collect(), of(Family::Watch).collect());
         let most = answers.iter().map(|answer| answer.value).max().unwrap_or(0);
         let mut cap = 0;
         // Half of the runs are left for what comes after.
@@ -137,6 +142,7 @@ impl<'a> Shrinker<'a> {
                 .iter()
                 .map(|answer| Change { value: answer.value.min(cap), ..*answer })
                 .filter(|answer| answer.value > 0)
+                .chain(watch.iter().copied())
                 .collect();
             if self.search_again(&scenario) {
                 return;
@@ -216,6 +222,36 @@ impl<'a> Shrinker<'a> {
                 });
             if !lowered {
                 at += 1;
+            }
+        }
+    }
+
+    /// Looks for the failure without a look inside of reactor, pool and server. Threads have fewer moves then, and their
+    /// decisions other numbers: these are searched anew.
+    fn look_from_outside(&mut self) {
+        if self.places(Family::Watch).is_empty() {
+            return;
+        }
+        let given = |change: &&Change| !change.key.is(Family::Watch) && !change.key.is(Family::Schedule);
+        let scenario: Vec<Change> = self.best.iter().filter(given).copied().collect();
+        self.search_again(&scenario);
+    }
+
+    /// Has what goes wrong with a later connection go wrong with an earlier one: then the later need not be made.
+    fn lower_subjects(&mut self) {
+        let network = |change: &Change| {
+            let others = [Family::Test, Family::Schedule, Family::Profile, Family::Watch];
+            change.subject() < TEST && !others.into_iter().any(|family| change.key.is(family))
+        };
+        let Some(first) = self.best.iter().filter(|change| network(change)).map(Change::subject).min() else { return };
+        // Two numbers for each connection: those of its sides.
+        for fewer in [first & !1, (first / 2) & !1, 2].into_iter().filter(|&fewer| fewer > 0 && fewer <= first) {
+            let moved = |change: &Change| {
+                if network(change) { change.about(change.subject() - fewer) } else { *change }
+            };
+            let candidate: Vec<Change> = self.best.iter().map(moved).collect();
+            if self.accept(&candidate) {
+                return;
             }
         }
     }

@@ -240,6 +240,15 @@ impl Sim {
         self.with(|w| w.steps_max = steps);
     }
 
+    /// Looks inside of the event loops, pools and servers that are made from here on: each touch of what their threads
+    /// share is a move of its own, before which others may go. Every run of an exhaustive search does so, and one in
+    /// four by seeds; the others take what happens there, between two waits or calls, for one step, and are faster. What
+    /// a test shares itself ([`Threads::shared`](handwound_reactor::Threads::shared), or by
+    /// [`sync`](handwound_reactor::sync)) is looked at in all of them.
+    pub fn look_inside(&self) {
+        self.with(|w| w.looks_inside = true);
+    }
+
     // What has happened.
 
     /// The last events, one a line: time, thread, what it did. Stable: fit for snapshots.

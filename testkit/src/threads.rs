@@ -103,6 +103,10 @@ impl Threads for SimThreads {
         self.world.with(|w| w.new_shared(name))
     }
 
+    fn shared_inside(&self, name: &str) -> SharedId {
+        self.world.with(|w| if w.looks_inside { w.new_shared(name) } else { SharedId::UNWATCHED })
+    }
+
     fn visit(&self, shared: SharedId) {
         act(&self.world, Op::Visit(shared), |w| w.visit(shared));
     }

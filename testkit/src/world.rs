@@ -99,6 +99,8 @@ pub(crate) struct World {
     pub(crate) holds: Holds,
     /// What threads that have not begun will run on.
     pub(crate) backend: Backend,
+    /// What reactor, pool and server do to what they share inside are visible operations too.
+    pub(crate) looks_inside: bool,
     /// Socket calls are visible operations too.
     pub(crate) socket_switches: bool,
     /// The simulation is over; tasks are being unwound.
@@ -131,6 +133,14 @@ fn taken(footprint: &mut [u64; 2]) -> u128 {
     u128::from(high) << 64 | u128::from(low)
 }
 
+/// One in so many runs looks inside of reactor, pool and server. Each touch of what they share being a move of its own,
+/// such a run takes half as long again, and mostly tells about them, not about what runs on them.
+const LOOKS_INSIDE: u32 = 4;
+
+fn looks_inside(choices: &mut Choices) -> bool {
+    choices.draw(Family::Watch, LOOKS_INSIDE, "look inside") == LOOKS_INSIDE - 1
+}
+
 /// After so many moves in a row, the plain schedule lets others go: a task that waits by looking again and again
 /// must not keep them from it for ever.
 const BURST_MAX: u32 = 128;
@@ -148,6 +158,7 @@ const STEPS_MAX: u64 = 2_000_000;
 impl World {
     pub(crate) fn new(mut choices: Choices) -> World {
         let network = NetworkOptions::drawn(&mut choices);
+        let looks_inside = looks_inside(&mut choices);
         let mut trace = Trace::default();
         trace.forgets_visits = !choices.is_recorded();
         World {
@@ -166,6 +177,7 @@ impl World {
             spawn_fails: 0,
             holds: Holds::default(),
             backend: Backend::Coroutines,
+            looks_inside,
             socket_switches: false,
             stopping: false,
             actor: TEST,
@@ -189,6 +201,7 @@ impl World {
     /// A new world's beginning, in one that is empty.
     pub(crate) fn begin(&mut self, mut choices: Choices) {
         self.network = NetworkOptions::drawn(&mut choices);
+        self.looks_inside = looks_inside(&mut choices);
         self.trace.forgets_visits = !choices.is_recorded();
         self.choices = choices;
     }
