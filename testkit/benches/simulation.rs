@@ -28,9 +28,9 @@ fn main() {
     let only: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     let asked = |name: &str| only.is_empty() || only.iter().any(|part| name.contains(part.as_str()));
     let figures: [Figure; 9] = [
-        ("http_roundtrips_per_cpu_s", || per_cpu_second(|| round_trips(&short(), 8, of(25_000)))),
+        ("http_roundtrips_per_cpu_s", || per_cpu_second(|| round_trips(&short(), 32, of(6_250)))),
         ("http_roundtrips_cooperative_per_cpu_s", || per_cpu_second(|| round_trips(&calm(), 1, of(200_000)))),
-        ("http_roundtrips_rough_per_cpu_s", || per_cpu_second(|| round_trips(&rough(), 8, of(12_000)))),
+        ("http_roundtrips_rough_per_cpu_s", || per_cpu_second(|| round_trips(&rough(), 32, of(3_000)))),
         ("handoff_schedules_per_cpu_s", || per_cpu_second(hand_offs)),
         ("idle_hour_us", || 1e6 / per_cpu_second(idle_hours)),
         ("steps_per_cpu_s", || per_cpu_second(steps)),

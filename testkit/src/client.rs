@@ -8,7 +8,7 @@ use std::sync::Arc;
 use handwound_reactor::{Address, Close};
 
 use crate::buffer::Buffer;
-use crate::network::{Link, Owner};
+use crate::network::{End, Link, Owner};
 use crate::pace::Pacing;
 use crate::shared::Shared;
 use crate::trace::{What, end_number};
@@ -363,13 +363,31 @@ impl World {
         if !self.client_can_send(client) {
             return;
         }
-        let state = &mut self.net.clients[client as usize];
-        state.outbox.extend(bytes);
-        let connection = state.connection;
+        let connection = self.net.clients[client as usize].connection;
         self.touch_connection(connection);
         let number = self.number(connection, 0);
         self.note(What::ClientSend, number, bytes.len() as u64);
+        if self.passes_at_once(client, bytes.len()) {
+            let at = self.now;
+            self.net.clients[client as usize].transcript.sent(at, bytes);
+            self.transmit(connection, 0, std::iter::once(bytes));
+            return;
+        }
+        self.net.clients[client as usize].outbox.extend(bytes);
         self.client_flush(client);
+    }
+
+    /// Whether a client's bytes go out in one piece, as they are: most do, and need no outbox.
+    fn passes_at_once(&mut self, client: u32, bytes: usize) -> bool {
+        let state = &self.net.clients[client as usize];
+        let connection = state.connection;
+        let up = |end: &End| end.link == Link::Up && !end.dead;
+        bytes > 0
+            && state.outbox.is_empty()
+            && state.writes.is_none()
+            && up(self.end_of(connection, 0))
+            && self.room(connection, 0) >= bytes
+            && !(self.network.short_writes && bytes > 1 && !self.net.clients[client as usize].short.passes())
     }
 
     /// Sends what waits and finds room. Called whenever there may be some.
@@ -422,7 +440,10 @@ impl World {
     }
 
     fn segment_of(&mut self, client: u32, room: usize) -> usize {
-        let state = &self.net.clients[client as usize];
+        let state = &mut self.net.clients[client as usize];
+        if room <= 1 || state.short.passes() {
+            return room;
+        }
         let (mut gap, subject) = (state.short, end_number(state.serial, 0));
         let segment = self.part_of(&mut gap, subject, room, "segment");
         self.net.clients[client as usize].short = gap;
@@ -518,24 +539,25 @@ impl World {
 
     /// Something has come for a client.
     pub(crate) fn client_readable(&mut self, client: u32) {
-        self.client_receive(client);
-        self.client_parted(client);
+        if !self.client_receive(client) {
+            self.client_parted(client);
+        }
     }
 
-    fn client_receive(&mut self, client: u32) {
+    /// Whether it has looked how the server has parted.
+    fn client_receive(&mut self, client: u32) -> bool {
         let state = &self.net.clients[client as usize];
         if state.left.is_some() {
-            return;
+            return false;
         }
         if state.eager {
-            self.client_read(client, usize::MAX);
-            return;
+            return self.client_read(client, usize::MAX) > 0;
         }
         let connection = state.connection;
         while state_reads(self, client) && !self.end_of(connection, 0).inbox.is_empty() {
             let bytes = self.may_read(client);
             if bytes == 0 {
-                return;
+                break;
             }
             self.client_read(client, bytes);
             let now = self.now;
@@ -543,6 +565,7 @@ impl World {
                 pacing.done(now);
             }
         }
+        false
     }
 
     /// Writes down how the server has parted, once it has.

@@ -438,6 +438,9 @@ impl World {
     }
 
     fn part_of_slot(&mut self, reactor: u32, slot: u32, bytes: usize, label: &'static str) -> usize {
+        if bytes <= 1 || self.slot(reactor, slot).short.passes() {
+            return bytes;
+        }
         let (subject, mut gap) = (self.subject(reactor, slot), self.slot(reactor, slot).short);
         let part = self.part_of(&mut gap, subject, bytes, label);
         self.slot(reactor, slot).short = gap;

@@ -106,6 +106,19 @@ impl Gap {
         self.left == 0 && self.strikes
     }
 
+    /// Whether this call passes without a draw: [`strike_somehow`](Gap::strike_somehow) would say so. Counts it then.
+    #[inline]
+    pub(crate) fn passes(&mut self) -> bool {
+        match self.mean {
+            Mean::Never => true,
+            Mean::Calls(_) if self.left > 1 => {
+                self.left -= 1;
+                true
+            }
+            _ => false,
+        }
+    }
+
     /// As [`strike`](Gap::strike), with a mean that is drawn at the first call: from never over now and then to at
     /// every other call.
     fn strike_somehow(&mut self, mut draw: impl FnMut(u32) -> u32) -> bool {
