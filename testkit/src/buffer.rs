@@ -46,6 +46,14 @@ impl Buffer {
         }
     }
 
+    /// Forgets what is behind the first `count` bytes.
+    pub(crate) fn keep(&mut self, count: usize) {
+        self.bytes.truncate(self.taken + count);
+        if self.is_empty() {
+            self.clear();
+        }
+    }
+
     /// Takes as many bytes as fit `into`, which holds no more than there is.
     pub(crate) fn take_into(&mut self, into: &mut [u8]) {
         into.copy_from_slice(&self.as_slice()[..into.len()]);

@@ -409,7 +409,11 @@ impl World {
         // Not to be entered again from the arrival of what it sends.
         let mut outbox = std::mem::take(&mut self.net.clients[client as usize].outbox);
         while link == Link::Up && !outbox.is_empty() {
-            let mut room = self.room(connection, 0).min(outbox.len());
+            let mut room = self.room(connection, 0);
+            if outbox.len() > room {
+                self.press(connection, 0);
+            }
+            room = room.min(outbox.len());
             if room == 0 || self.end_of(connection, 0).dead {
                 break;
             }

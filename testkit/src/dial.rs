@@ -34,6 +34,8 @@ impl World {
             shut: false,
             unacknowledged: false,
             silent: false,
+            pressed: false,
+            end_waits: false,
         };
         let there = self.listener_at(to).map(|listener| self.net.listeners[listener as usize].reactor);
         let ends = [end(owner, self.host_of(owner), from), end(Owner::Gone, there, to.clone())];
@@ -104,8 +106,7 @@ impl World {
         self.touch_reactor(self.net.listeners[index as usize].reactor);
         let unix = self.is_unix(connection);
         let listener = &mut self.net.listeners[index as usize];
-        // Linux keeps one more than it was asked to at a UNIX socket.
-        if listener.queue.len() >= listener.backlog_max + usize::from(unix) {
+        if listener.queue.len() >= listener.backlog_max {
             if unix && matches!(self.end_of(connection, 0).owner, Owner::Reactor { .. }) {
                 return self.try_again_later(connection);
             }

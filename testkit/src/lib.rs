@@ -190,6 +190,7 @@ mod regressions;
 mod replay;
 mod replay_file;
 mod report;
+mod room;
 mod rows;
 mod runner;
 mod search;

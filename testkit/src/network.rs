@@ -75,6 +75,10 @@ pub(crate) struct End {
     pub(crate) unacknowledged: bool,
     /// We have given up, and the peer does not know.
     pub(crate) silent: bool,
+    /// The peer has found no room here, and not all of what it wrote has been read since.
+    pub(crate) pressed: bool,
+    /// The end of the peer's stream waits for room.
+    pub(crate) end_waits: bool,
 }
 
 /// Side 0 of a connection has connected, side 1 accepts.
@@ -114,6 +118,7 @@ pub(crate) struct Listener {
     pub(crate) address: Address,
     pub(crate) reactor: u32,
     pub(crate) slot: u32,
+    /// How many there may be in the queue.
     pub(crate) backlog_max: usize,
     /// Established, not yet accepted.
     pub(crate) queue: VecDeque<u32>,
@@ -214,12 +219,6 @@ impl World {
         sent
     }
 
-    /// How many bytes `side` could write now.
-    pub(crate) fn room(&mut self, connection: u32, side: u8) -> usize {
-        let peer = self.end_of(connection, 1 - side);
-        peer.room_max.saturating_sub(peer.inbox.len() + peer.under_way.len())
-    }
-
     /// Half-closes: ends the stream of `side`.
     pub(crate) fn shut(&mut self, connection: u32, side: u8) {
         if std::mem::replace(&mut self.end_of(connection, side).shut, true) {
@@ -255,18 +254,6 @@ impl World {
             _ => self.end_of(connection, side).dead = true,
         }
         self.retire(connection);
-    }
-
-    /// After bytes were taken from the inbox of `side`: lets its peer write again.
-    pub(crate) fn freed(&mut self, connection: u32, side: u8) {
-        let writer = 1 - side;
-        let room = self.room(connection, writer);
-        let room_max = self.end_of(connection, side).room_max;
-        // Systems wait until a notable part is free, so that writers are not woken for every byte.
-        let notable = if self.is_unix(connection) { room_max - room_max / 4 } else { room_max.div_ceil(3) };
-        if room >= notable {
-            self.writable(connection, writer);
-        }
     }
 
     // What is under way.
@@ -346,13 +333,18 @@ impl World {
                 let end = self.end_of(connection, side);
                 if std::mem::take(&mut end.silent) {
                     self.post(connection, 1 - side, Cargo::Reset);
+                } else if end.crowded() {
+                    end.end_waits = true;
                 } else if !end.dead && end.owner != Owner::Gone {
                     end.ended = true;
                     self.note(What::ArriveEnd, number, 0);
                     self.readable(connection, side);
                 }
             }
-            Cargo::Reset => self.arrive_reset(connection, side),
+            Cargo::Reset => {
+                self.end_of(connection, side).drop_unsent();
+                self.arrive_reset(connection, side);
+            }
             Cargo::Break => {
                 self.arrive_reset(connection, side);
                 self.post(connection, 1 - side, Cargo::Reset);
@@ -363,10 +355,13 @@ impl World {
 
     fn arrive_reset(&mut self, connection: u32, side: u8) {
         let number = self.number(connection, side);
+        let heard_our_end = self.end_of(connection, 1 - side).ended;
         let end = self.end_of(connection, side);
         if !std::mem::replace(&mut end.dead, true) {
-            // After the end of the peer's stream there is nothing more to tell a reader.
-            end.error = if end.ended { None } else { Some(ErrorKind::ConnectionReset) };
+            // After the end of the peer's stream there is nothing more to tell a reader; and a writer, only while the
+            // end of its own is not acknowledged.
+            let unfinished = end.shut && !heard_our_end;
+            end.error = if end.ended && !unfinished { None } else { Some(ErrorKind::ConnectionReset) };
             self.end_of(connection, 1 - side).under_way.clear();
             self.note(What::ArriveReset, number, 0);
             self.readable(connection, side);

@@ -48,7 +48,9 @@ pub enum Segments {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct NetworkOptions {
-    /// How many bytes each end of a connection made from now on holds before the writer must wait.
+    /// How many bytes each end of a connection made from now on holds before the writer must wait. Over TCP, of what a
+    /// writer had to wait for, half is not sent before the reader has made room: the end of the stream comes after it,
+    /// and a reset drops it.
     pub receive_buffer_bytes: usize,
     /// How many sockets one reactor may have open; more are refused with `EMFILE`.
     pub sockets_max: usize,

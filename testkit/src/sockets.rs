@@ -90,7 +90,8 @@ impl World {
             address,
             reactor,
             slot: sock.slot,
-            backlog_max: options.backlog.max(1) as usize,
+            // Linux keeps one more than it was asked to.
+            backlog_max: options.backlog as usize + 1,
             queue: VecDeque::new(),
             overflow: VecDeque::new(),
             open: true,
@@ -183,6 +184,10 @@ impl World {
         if into.is_empty() {
             return Ok(Received { bytes: 0, drained: false });
         }
+        if end.link == Link::Failed {
+            // Told each time: `MioReactor` keeps it.
+            return Err(end.failure.into());
+        }
         if end.inbox.is_empty() {
             // The end of the stream comes before what was told after it; at a UNIX socket the error does.
             if let Some(error) = if end.ended && !unix { None } else { end.error.take() } {
@@ -230,6 +235,9 @@ impl World {
             self.slot(reactor, sock.slot).write_armed = true;
             return Err(ErrorKind::WouldBlock.into());
         }
+        if end.link == Link::Failed {
+            return Err(end.failure.into());
+        }
         // At a UNIX socket only reads tell it.
         if !unix && let Some(error) = end.error.take() {
             return Err(error.into());
@@ -239,10 +247,14 @@ impl World {
         }
         let number = self.number(connection, side);
         let asked: usize = from.iter().map(|slice| slice.len()).sum();
-        let mut room = self.room(connection, side).min(asked);
         if asked == 0 {
             return Ok(0);
         }
+        let mut room = self.room(connection, side);
+        if asked > room {
+            self.press(connection, side);
+        }
+        room = room.min(asked);
         if room == 0 {
             self.slot(reactor, sock.slot).write_armed = true;
             self.note(What::WriteNothing, number, 0);
@@ -271,7 +283,8 @@ impl World {
     pub(crate) fn shutdown_write(&mut self, reactor: u32, sock: Sock) -> io::Result<()> {
         let (connection, side) = self.stream(reactor, sock)?;
         self.touch_connection(connection);
-        let peer_knows = self.end_of(connection, 1 - side).things_under_way == 0;
+        let peer = self.end_of(connection, 1 - side);
+        let peer_knows = peer.things_under_way == 0 && !peer.end_waits;
         let unix = self.is_unix(connection);
         let end = self.end_of(connection, side);
         // Once both streams have ended, and both sides know, there is no connection left to end.
