@@ -34,6 +34,9 @@ pub(crate) struct Exchange {
     pub(crate) request: Request,
     /// Only read once the exchange is queued; emptied if the client leaves before a worker has begun.
     body: RwLock<RequestBody>,
+    /// Whether the body was [light](RequestBody::is_light) when the exchange was queued. It can only become lighter, and
+    /// so nobody needs the lock to know.
+    body_is_light: bool,
     pub(crate) application: Arc<dyn Application>,
     pub(crate) submitted_at: Time,
     pub(crate) notifier: Notifier,
@@ -70,6 +73,39 @@ pub(crate) struct State {
 }
 
 impl State {
+    /// As new, but with what is good for the next request.
+    fn reset(&mut self, next_spent: Option<ResponseHead>) {
+        // Each by its name, so that a new one is not forgotten; a struct update would move all of it.
+        let State {
+            head,
+            committed,
+            waiting,
+            outcome,
+            disconnected,
+            begun,
+            notified,
+            writers,
+            ended,
+            close,
+            refused,
+            spent,
+        } = self;
+        waiting.clear();
+        writers.reset();
+        (*head, *outcome, *spent) = (None, None, next_spent);
+        (*committed, *disconnected, *begun, *notified) = (false, false, false, false);
+        (*ended, *close, *refused) = (false, false, false);
+    }
+
+    /// The whole body is `bytes` long.
+    fn declare_length(&mut self, bytes: u64) {
+        if !self.committed
+            && let Some(head) = &mut self.head
+        {
+            head.set_content_length_if_absent(bytes);
+        }
+    }
+
     /// Whether a write could succeed now, or after a wait.
     pub(crate) fn check_writable(&self) -> Result<(), WriteError> {
         match self {
@@ -109,24 +145,34 @@ impl Exchange {
         link: Link,
     ) -> Exchange {
         let Link { notifier, threads, gate, watched, marks } = link;
+        let body_is_light = body.is_light();
         let (state, body) = (Mutex::new(State::default()), RwLock::new(body));
-        Exchange { request, body, application, submitted_at, notifier, threads, gate, watched, marks, state }
+        Exchange {
+            request,
+            body,
+            body_is_light,
+            application,
+            submitted_at,
+            notifier,
+            threads,
+            gate,
+            watched,
+            marks,
+            state,
+        }
     }
 
     /// Makes it ready for the next request of its connection, whose head may use the memory of `spent`. Nobody else
     /// holds it: see `Arc::get_mut`.
     pub(crate) fn reuse(&mut self, spent: Option<ResponseHead>) -> &mut Request {
-        let state = self.state.get_mut().expect("nothing panics under the exchange's lock");
-        let mut waiting = std::mem::take(&mut state.waiting);
-        waiting.clear();
-        *state = State { waiting, spent, ..State::default() };
+        self.state.get_mut().expect("nothing panics under the exchange's lock").reset(spent);
         &mut self.request
     }
 
-    /// Whether an idle connection may keep it: it holds no file and little memory.
+    /// Whether an idle connection may keep it once it has ended: it holds no file and little memory. What waits for the
+    /// client is all taken then, see [`take`](Self::take).
     pub(crate) fn is_light(&self) -> bool {
-        let is_light = self.read_body(RequestBody::is_light) && self.request.head.bytes_kept() <= LIGHT_BYTES;
-        is_light && self.state().waiting.capacity() <= LIGHT_BYTES
+        self.body_is_light && self.request.head.bytes_kept() <= LIGHT_BYTES
     }
 
     /// Takes what there is for the client. Runs on the reactor's thread.
@@ -140,6 +186,10 @@ impl Exchange {
         std::mem::swap(&mut taken.body, &mut state.waiting);
         state.waiting.clear();
         taken.outcome = state.outcome.take();
+        if taken.outcome.is_some() && state.waiting.capacity() > LIGHT_BYTES {
+            // It may be kept for a next request that never comes.
+            state.waiting = Vec::new();
+        }
         taken.close = state.close;
         let writer = state.writers.take_for_room();
         drop(state);
@@ -149,6 +199,7 @@ impl Exchange {
     }
 
     pub(crate) fn set_body(&mut self, body: RequestBody) {
+        self.body_is_light = body.is_light();
         *self.body.get_mut().unwrap_or_else(PoisonError::into_inner) = body;
     }
 
@@ -216,12 +267,21 @@ impl Exchange {
         state.begun
     }
 
-    fn end(&self, outcome: Outcome, worker: &mut Worker<'_>) {
+    /// The application has returned, or failed.
+    fn end(&self, failure: Option<Failure>, worker: &mut Worker<'_>) {
         self.watched.visit();
         let mut state = self.state();
         state.ended = true;
-        state.committed |= matches!(outcome, Outcome::Finished);
-        state.outcome = Some(outcome);
+        state.outcome = Some(match failure {
+            Some(failure) => Outcome::Failed(failure),
+            None if state.head.is_none() && !state.committed => {
+                Outcome::Failed(Failure::new("the application returned without calling start_response (PEP 3333)"))
+            }
+            None => {
+                state.committed = true;
+                Outcome::Finished
+            }
+        });
         // Of a client that has left there is nothing to tell: no more entries wait than there are connections.
         let notify = !state.disconnected && !std::mem::replace(&mut state.notified, true);
         let late = state.writers.take_all();
@@ -259,29 +319,16 @@ impl Job for Exchange {
         if !self.begin() {
             return;
         }
-        let call = Call(self.clone());
-        let result = catch_unwind(AssertUnwindSafe(|| self.application.call(&call)));
-        drop(call);
-        let outcome = match result {
-            Ok(Ok(())) => self.outcome_of_return(),
-            Ok(Err(failure)) => Outcome::Failed(failure),
-            Err(payload) => Outcome::Failed(Failure::of_panic(&*payload)),
+        let call = Call(self);
+        let failure = match catch_unwind(AssertUnwindSafe(|| call.0.application.call(&call))) {
+            Ok(returned) => returned.err(),
+            Err(payload) => Some(Failure::of_panic(&*payload)),
         };
-        self.end(outcome, worker);
+        call.0.end(failure, worker);
     }
 
     fn describe(&self) -> String {
         self.request.to_string()
-    }
-}
-
-impl Exchange {
-    fn outcome_of_return(&self) -> Outcome {
-        if self.is_started() {
-            Outcome::Finished
-        } else {
-            Outcome::Failed(Failure::new("the application returned without calling start_response (PEP 3333)"))
-        }
     }
 }
 
@@ -394,12 +441,7 @@ impl Call {
 
     /// The whole body is `bytes` long: the response says so, unless the application did. Only before the first byte.
     pub fn declare_length(&self, bytes: u64) {
-        let mut state = self.0.state();
-        if !state.committed
-            && let Some(head) = &mut state.head
-        {
-            head.set_content_length_if_absent(bytes);
-        }
+        self.0.state().declare_length(bytes);
     }
 
     /// Sends `bytes` of the body, and the head before the first of them. Blocks while more waits for the client than
@@ -452,9 +494,9 @@ impl Call {
     /// # Errors
     /// [`WriteError`]
     pub fn try_send_whole(&self, bytes: &[u8]) -> Result<bool, WriteError> {
-        self.declare_length(bytes.len() as u64);
         self.0.watched.visit();
         let mut state = self.0.state();
+        state.declare_length(bytes.len() as u64);
         if state.committed || state.ended || state.disconnected || bytes.len() > self.0.marks.high_bytes {
             return Ok(false);
         }

@@ -92,6 +92,8 @@ impl Site {
     }
 }
 
+const CONNECTED: &str = "made when connected, which comes first";
+
 /// What a connection is at.
 enum Stage {
     /// Between requests.
@@ -203,7 +205,7 @@ impl HttpProtocol {
     }
 
     fn connection(&mut self) -> &mut Connection {
-        self.connection.as_mut().expect("made when connected, which comes first")
+        self.connection.as_mut().expect(CONNECTED)
     }
 
     /// Takes in what the connection has understood, as far as it goes now.
@@ -334,16 +336,31 @@ impl HttpProtocol {
         if transport.is_full() {
             return;
         }
-        let exchange = exchange.clone();
         exchange.take(&mut self.taken);
+        let connection = self.connection.as_mut().expect(CONNECTED);
         if self.taken.close {
             // As if the server were stopping, for this connection alone.
-            self.connection().begin_shutdown();
+            connection.begin_shutdown();
         }
-        self.send_taken(&exchange, transport);
+        if let Some(head) = self.taken.head.take() {
+            connection.respond(&head, wall_clock(transport));
+            self.taken.spent = head.is_light().then_some(head);
+            self.surplus_logged = false;
+        }
+        if !self.taken.body.is_empty() {
+            let fit = connection.send_body(&self.taken.body);
+            self.taken.body.clear();
+            if let BodyFit::Cut { surplus_bytes } = fit
+                && !std::mem::replace(&mut self.surplus_logged, true)
+            {
+                tracing::error!(
+                    request = %exchange.request, surplus_bytes,
+                    "the application sent more than its Content-Length; the rest is not sent"
+                );
+            }
+        }
         if let Some(outcome) = self.taken.outcome.take() {
-            self.end_response(&exchange, outcome, transport);
-            drop(exchange);
+            self.end_response(outcome, transport);
             // The next request may be there already.
             if self.connection().has_input() {
                 return self.pump(transport);
@@ -352,43 +369,20 @@ impl HttpProtocol {
         self.settle(transport);
     }
 
-    fn send_taken(&mut self, exchange: &Exchange, transport: &Transport) {
-        let connection = self.connection.as_mut().expect("made when connected, which comes first");
-        if let Some(head) = self.taken.head.take() {
-            connection.respond(&head, wall_clock(transport));
-            self.taken.spent = head.is_light().then_some(head);
-            self.surplus_logged = false;
-        }
-        if self.taken.body.is_empty() {
-            return;
-        }
-        let fit = connection.send_body(&self.taken.body);
-        self.taken.body.clear();
-        if let BodyFit::Cut { surplus_bytes } = fit
-            && !std::mem::replace(&mut self.surplus_logged, true)
-        {
-            tracing::error!(
-                request = %exchange.request, surplus_bytes,
-                "the application sent more than its Content-Length; the rest is not sent"
-            );
-        }
-    }
-
-    fn end_response(&mut self, exchange: &Arc<Exchange>, outcome: Outcome, transport: &mut Transport) {
-        let now = transport.now();
-        self.stage = Stage::Idle;
+    fn end_response(&mut self, outcome: Outcome, transport: &mut Transport) {
+        let Stage::Running(exchange, _) = std::mem::replace(&mut self.stage, Stage::Idle) else { return };
         match outcome {
             Outcome::Finished => {
-                if let Finish::Short { missing_bytes } = self.connection().finish(now) {
+                if let Finish::Short { missing_bytes } = self.connection().finish(transport.now()) {
                     tracing::error!(
                         request = %exchange.request, missing_bytes,
                         "the application sent less than its Content-Length; the connection is closed"
                     );
                 }
                 // A file, or a large buffer, is not kept for a next request that may never come.
-                self.spare = exchange.is_light().then(|| exchange.clone());
+                self.spare = exchange.is_light().then_some(exchange);
             }
-            Outcome::Failed(failure) => self.end_failed(exchange, failure, transport),
+            Outcome::Failed(failure) => self.end_failed(&exchange, failure, transport),
         }
     }
 

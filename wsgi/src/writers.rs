@@ -35,14 +35,21 @@ impl Writers {
     }
 
     /// No write can succeed any more: whom to wake, so that they learn of it.
+    #[inline]
     pub(crate) fn take_all(&mut self) -> Vec<Gate> {
-        // Nearly always nobody: an empty list costs less than an iterator over a queue that is moved out.
-        let mut all = Vec::new();
-        all.extend(self.for_room.take());
-        if !self.for_turn.is_empty() {
-            all.extend(self.for_turn.drain(..));
+        // Nearly always nobody.
+        if self.for_room.is_none() && self.for_turn.is_empty() {
+            return Vec::new();
         }
-        all
+        self.for_room.take().into_iter().chain(self.for_turn.drain(..)).collect()
+    }
+
+    /// The exchange is used again; nobody is left of those that wrote to it.
+    #[inline]
+    pub(crate) fn reset(&mut self) {
+        if self.busy || self.gate_taken || self.for_room.is_some() || !self.for_turn.is_empty() {
+            *self = Writers::default();
+        }
     }
 }
 

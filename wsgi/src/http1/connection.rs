@@ -7,7 +7,7 @@ use handwound_reactor::Time;
 
 use super::chunked::{Chunked, Decoded};
 use super::config::Config;
-use super::date::DateLine;
+use super::date::OwnLines;
 use super::head::HeadParser;
 use super::rejection::Rejection;
 use super::request::{RequestHead, Version};
@@ -24,7 +24,7 @@ pub struct Connection {
     pub(super) sending: Sending,
     pub(super) closing: Option<Closing>,
     pub(super) output: Vec<u8>,
-    pub(super) date: DateLine,
+    pub(super) own_lines: OwnLines,
     pub(super) request: RequestFacts,
     pub(super) requests: u64,
     pub(super) stopping: bool,
@@ -118,7 +118,7 @@ impl Connection {
             sending: Sending::Nothing,
             closing: None,
             output: Vec::new(),
-            date: DateLine::new(),
+            own_lines: OwnLines::new(),
             request: RequestFacts::default(),
             requests: 0,
             stopping: false,
@@ -331,14 +331,20 @@ impl Connection {
                     let line = &self.input[self.used..self.used + bytes];
                     self.request = RequestFacts { is_head: line.starts_with(b"HEAD "), ..RequestFacts::default() };
                     self.head.request_line(line, self.spare.take(), &self.config)?;
+                    if let Some((head, bytes)) = self.head.finish_at_once(&self.input[self.used..], &self.config)? {
+                        return Ok(Some(self.begin_request(head, bytes)));
+                    }
                 }
-                Seen::Head { bytes, header_count } => return self.begin_request(bytes, header_count).map(Some),
+                Seen::Head { bytes, header_count } => {
+                    let head = &self.input[self.used..self.used + bytes];
+                    let head = self.head.finish(head, header_count, &self.config)?;
+                    return Ok(Some(self.begin_request(head, bytes)));
+                }
             }
         }
     }
 
-    fn begin_request(&mut self, bytes: usize, header_count: usize) -> Result<Found, Rejection> {
-        let head = self.head.finish(&self.input[self.used..self.used + bytes], header_count, &self.config)?;
+    fn begin_request(&mut self, head: Box<RequestHead>, bytes: usize) -> Found {
         #[cfg(test)]
         {
             self.bytes_scanned += bytes as u64;
@@ -356,7 +362,7 @@ impl Connection {
             _ => Receiving::End,
         };
         self.timing.start_body(self.input.len() - self.used);
-        Ok(Found::Head(head))
+        Found::Head(head)
     }
 
     fn poll_counted(&mut self, left: u64) -> Option<Found> {
