@@ -15,7 +15,8 @@ const WRITE_BYTES: usize = 64 << 10;
 #[derive(Debug)]
 pub(crate) enum RequestBody {
     Memory(Vec<u8>),
-    File(Spool),
+    /// In a box, since a body without a file is moved with each request.
+    File(Box<Spool>),
 }
 
 /// A body in an unnamed temporary file.
@@ -93,7 +94,7 @@ impl RequestBody {
                 let mut spool = Spool::new(room.folder.as_deref())?;
                 spool.push(bytes)?;
                 spool.push(piece)?;
-                *self = RequestBody::File(spool);
+                *self = RequestBody::File(Box::new(spool));
                 Ok(())
             }
             RequestBody::File(spool) => spool.push(piece),

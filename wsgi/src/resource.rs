@@ -158,8 +158,9 @@ pub(crate) fn not_found() -> Rendered {
 
 /// Walks from `root` along the request's path, and leaves the request with the path split where the walk ended.
 pub(crate) fn traverse(root: &Rc<dyn Resource>, request: &mut Request) -> Rendered {
+    // Also for those that are asked on the way: what they see is not the path of the connection's last request.
+    request.split_path(0);
     if root.is_leaf() {
-        request.split_path(0);
         return root.render(request);
     }
     let mut resource = root.clone();

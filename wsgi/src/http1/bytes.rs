@@ -80,6 +80,26 @@ pub(crate) fn find(byte: u8, text: &[u8]) -> Option<usize> {
     rest.iter().position(|&other| other == byte).map(|more| text.len() - rest.len() + more)
 }
 
+/// Whether `byte` stands in `text`. Where [`find`] looks at the last few bytes one by one, this looks at those before once
+/// more: a third of the instructions for a name or a short path.
+#[inline]
+pub(crate) fn has(byte: u8, text: &[u8]) -> bool {
+    let is_in = |eight: u64| {
+        let differs = eight ^ (EACH * u64::from(byte));
+        differs.wrapping_sub(EACH) & !differs & HIGH_BITS != 0
+    };
+    if let Some(last) = text.last_chunk::<8>() {
+        let mut eights = text.as_chunks::<8>().0.iter().chain([last]);
+        return eights.any(|eight| is_in(u64::from_le_bytes(*eight)));
+    }
+    match (text.first_chunk::<4>(), text.last_chunk::<4>()) {
+        (Some(first), Some(last)) => {
+            is_in(u64::from(u32::from_le_bytes(*first)) << 32 | u64::from(u32::from_le_bytes(*last)))
+        }
+        _ => text.contains(&byte),
+    }
+}
+
 /// A one in each byte of a word.
 const EACH: u64 = 0x0101_0101_0101_0101;
 const HIGH_BITS: u64 = EACH << 7;
@@ -212,6 +232,8 @@ mod tests {
                     assert_eq!(is_field_value(text), outside(FIELD_VALUE).is_none(), "{text:?}");
                     assert_eq!(find(byte, text), text.iter().position(|&other| other == byte), "{text:?}");
                     assert_eq!(find(b'\n', text), text.iter().position(|&other| other == b'\n'), "{text:?}");
+                    assert!(has(byte, text));
+                    assert_eq!(has(b'_', text), text.contains(&b'_'), "{text:?}");
                 }
             }
         }
@@ -222,6 +244,7 @@ mod tests {
         for before in [0x00, 0x01, 0x1f, 0x20, 0x7e, 0x7f, 0x80, 0x8a, 0xff] {
             let text = [[before; 9].as_slice(), b"\n"].concat();
             assert_eq!(find(b'\n', &text), Some(9), "{before:#04x}");
+            assert!(has(b'\n', &text), "{before:#04x}");
             assert!(!is_field_value(&text), "{before:#04x}");
             assert_eq!(is_field_value(&text[..9]), is(before, FIELD_VALUE), "{before:#04x}");
         }

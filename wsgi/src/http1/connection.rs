@@ -18,7 +18,7 @@ use super::timing::Timing;
 pub struct Connection {
     pub(super) config: Arc<Config>,
     /// Received and not yet used: `input[used..]`.
-    input: Vec<u8>,
+    pub(super) input: Vec<u8>,
     used: usize,
     pub(super) receiving: Receiving,
     pub(super) sending: Sending,
@@ -31,7 +31,7 @@ pub struct Connection {
     pub(super) peer_ended: bool,
     scan: HeadScan,
     head: HeadParser,
-    spare: Option<Box<RequestHead>>,
+    pub(super) spare: Option<Box<RequestHead>>,
     /// A refusal that was found outside `poll_event`, which will report it.
     pending: Option<Rejection>,
     timing: Timing,
@@ -202,6 +202,7 @@ impl Connection {
     /// When [`handle_deadline`](Self::handle_deadline) is to be called, unless something else happens first. `None`
     /// while a response is awaited or the connection is closing: those are for its owner to bound, and so is a peer that
     /// does not take the output.
+    #[inline]
     pub fn deadline(&self) -> Option<Time> {
         if self.pending.is_some() || self.is_deaf() {
             return None;
@@ -430,21 +431,6 @@ impl Connection {
         self.closing = Some(Closing::AfterOutput { linger: !self.peer_ended });
         self.write_rejection(&rejection, wall);
         Event::Rejected(rejection)
-    }
-}
-
-#[cfg(test)]
-impl Connection {
-    /// Where the allocations are, and how large.
-    pub(super) fn memory(&self) -> [(usize, usize); 4] {
-        let none = RequestHead::default();
-        let spare = self.spare.as_deref().unwrap_or(&none);
-        [
-            (self.input.as_ptr().addr(), self.input.capacity()),
-            (self.output.as_ptr().addr(), self.output.capacity()),
-            (spare.bytes.as_ptr().addr(), spare.bytes.capacity()),
-            (spare.fields.as_ptr().addr(), spare.fields.capacity()),
-        ]
     }
 }
 

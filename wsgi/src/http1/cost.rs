@@ -12,6 +12,20 @@ use proptest::sample::{Index, select};
 
 use super::{Config, Connection, Event, RequestHead, ResponseHead};
 
+impl Connection {
+    /// Where the allocations are, and how large.
+    fn memory(&self) -> [(usize, usize); 4] {
+        let none = RequestHead::default();
+        let spare = self.spare.as_deref().unwrap_or(&none);
+        [
+            (self.input.as_ptr().addr(), self.input.capacity()),
+            (self.output.as_ptr().addr(), self.output.capacity()),
+            (spare.bytes.as_ptr().addr(), spare.bytes.capacity()),
+            (spare.fields.as_ptr().addr(), spare.fields.capacity()),
+        ]
+    }
+}
+
 /// Feeds `input` in pieces of `step` bytes, answers each request, and gives the bytes looked at.
 fn scanned(input: &[u8], step: usize) -> u64 {
     let mut connection = Connection::new(Arc::new(Config::default()), Time::ZERO);
@@ -126,8 +140,11 @@ fn a_backlog_is_not_moved_about() {
 
 #[test]
 fn the_counter_counts() {
-    let input = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n";
-    assert_eq!(scanned(input, 1), 2 * input.len() as u64);
+    let line = "GET / HTTP/1.1\r\n";
+    let input = format!("{line}Host: h\r\n\r\n");
+    assert_eq!(scanned(input.as_bytes(), 1), 2 * input.len() as u64);
+    // What comes at once, and is small, is looked at once.
+    assert_eq!(scanned(input.as_bytes(), input.len()), (line.len() + input.len()) as u64);
 }
 
 #[test]

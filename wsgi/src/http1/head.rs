@@ -120,7 +120,7 @@ impl HeadParser {
         let mut facts = Facts::default();
         for header in parsed {
             let name = header.name.as_bytes();
-            if !config.keep_underscore_headers && bytes::find(b'_', name).is_some() {
+            if !config.keep_underscore_headers && bytes::has(b'_', name) {
                 continue;
             }
             facts.note(name, header.value, head.fields.len());
@@ -351,6 +351,57 @@ mod tests {
             Err(rejection) => rejection.reason.to_owned(),
         };
         assert_eq!(told, expected, "{line:?}");
+    }
+
+    /// A head with these fields: what is found out at once, and in two steps.
+    fn both_ways(fields: &str, config: &Config) -> (Option<String>, String) {
+        let text = format!("GET / HTTP/1.1\r\n{fields}");
+        let parser = || {
+            let mut parser = HeadParser::default();
+            parser.request_line(b"GET / HTTP/1.1", None, config).expect("a plain request line");
+            parser
+        };
+        let at_once = parser().finish_at_once(text.as_bytes(), config).map(|found| {
+            found.map(|(head, bytes)| {
+                assert_eq!(head.bytes.len(), bytes);
+                format!("{head:?}")
+            })
+        });
+        let end = text.find("\r\n\r\n").map_or(text.len(), |at| at + 4);
+        let in_steps = parser().finish(&text.as_bytes()[..end], 40, config).map(|head| format!("{head:?}"));
+        let told = |result: Result<_, Rejection>| result.unwrap_or_else(|rejection| rejection.to_string().into());
+        (told(at_once), told(in_steps.map(Some)).expect("it is some"))
+    }
+
+    #[test]
+    fn a_head_that_came_whole_is_the_same_as_one_that_did_not() {
+        let config = Config::default();
+        let (long, many) = (format!("Host: h\r\nX: {}\r\n\r\n", "v".repeat(150)), "Host: h\r\n".repeat(20) + "\r\n");
+        let fields =
+            ["Host: h\r\n\r\n", "\r\n", "Host: h\r\nX:\r\nY_Z: 1 \r\n\r\n", "Host: h\r\n\r\nGET / HTTP/1.1\r\n\r\n"];
+        for fields in fields.into_iter().chain([long.as_str(), many.as_str()]) {
+            let (at_once, in_steps) = both_ways(fields, &config);
+            assert_eq!(at_once, Some(in_steps), "{fields:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_as_it_should_be_is_not_read_at_once() {
+        let bare =
+            ["Host: h\n\r\n\r\n", "\nX: y\r\n\r\n", "Host: h\r\nX:\nY: z\r\n\r\n", "Host: h\r\nX: y\n\n\r\n\r\n"];
+        let bad = ["Host: h\r\n folded\r\n\r\n", "Host: h\r\nX : y\r\n\r\n", "Host: h\r\nX: \0\r\n\r\n"];
+        let (large, short) = (format!("X: {}\r\n\r\n", "v".repeat(600)), "X:y\r\n".repeat(9) + "\r\n");
+        let not_enough = ["Host: h\r\n\r\nhello", "Host: h\r\n", "", large.as_str(), short.as_str()];
+        for fields in bare.into_iter().chain(bad).chain(not_enough) {
+            assert_eq!(both_ways(fields, &Config::default()).0, None, "{fields:?}");
+        }
+        let fields = "Host: h\r\nX: y\r\n\r\n";
+        let bytes = "GET / HTTP/1.1\r\n".len() + fields.len();
+        for (head_bytes_max, header_count_max, is_read) in [(bytes, 2, true), (bytes - 1, 2, false), (bytes, 1, false)]
+        {
+            let config = Config { head_bytes_max, header_count_max, ..Config::default() };
+            assert_eq!(both_ways(fields, &config).0.is_some(), is_read);
+        }
     }
 
     #[test]

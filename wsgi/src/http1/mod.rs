@@ -54,6 +54,7 @@ mod send;
 mod target;
 mod timing;
 
+pub(crate) use bytes::has as has_byte;
 pub use config::Config;
 pub use connection::{Closing, Connection, Event};
 pub use rejection::Rejection;

@@ -149,6 +149,9 @@ pub(crate) fn parse_host(text: &[u8]) -> Option<HostParts> {
     } else {
         // Most names have nothing that is percent-encoded.
         let plain = bytes::leading(text, REG_NAME);
+        if plain == text.len() {
+            return Some(HostParts { name: Span::new(0, plain), port: None });
+        }
         let end = plain + bytes::find(b':', &text[plain..]).unwrap_or(text.len() - plain);
         if end > plain && !is_reg_name(&text[plain..end]) {
             return None;
