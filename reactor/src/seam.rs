@@ -295,10 +295,11 @@ pub trait Threads: Clone + Send + Sync + 'static {
     /// simulation may let other threads run first; real threads do nothing. No lock may be held here.
     fn visit(&self, shared: SharedId);
 
-    /// A gate where threads wait for what `shared` names, so that diagnoses can say whose it is.
-    fn gate_at(&self, shared: SharedId, name: &str) -> Gate {
+    /// A gate where threads wait for what `shared` names, made on behalf of the code at `place`, so that diagnoses can
+    /// say whose it is.
+    fn gate_at(&self, shared: SharedId, name: &str, place: Place) -> Gate {
         let _ = shared;
-        self.gate(name)
+        self.gate_from(name, place)
     }
 
     /// From here on the calling thread has what `shared` names to itself, as a lock, or has it no longer. For

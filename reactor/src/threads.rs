@@ -15,7 +15,7 @@ trait Spawner: Send + Sync {
     fn shared(&self, name: &str) -> SharedId;
     fn shared_inside(&self, name: &str) -> SharedId;
     fn visit(&self, shared: SharedId);
-    fn gate_at(&self, shared: SharedId, name: &str) -> Gate;
+    fn gate_at(&self, shared: SharedId, name: &str, place: Place) -> Gate;
     fn hold(&self, shared: SharedId, held: bool);
 }
 
@@ -41,8 +41,8 @@ impl<T: Threads> Spawner for T {
     fn visit(&self, shared: SharedId) {
         Threads::visit(self, shared);
     }
-    fn gate_at(&self, shared: SharedId, name: &str) -> Gate {
-        Threads::gate_at(self, shared, name)
+    fn gate_at(&self, shared: SharedId, name: &str, place: Place) -> Gate {
+        Threads::gate_at(self, shared, name, place)
     }
     fn hold(&self, shared: SharedId, held: bool) {
         Threads::hold(self, shared, held);
@@ -97,8 +97,8 @@ impl Threads for AnyThreads {
     fn visit(&self, shared: SharedId) {
         self.0.visit(shared);
     }
-    fn gate_at(&self, shared: SharedId, name: &str) -> Gate {
-        self.0.gate_at(shared, name)
+    fn gate_at(&self, shared: SharedId, name: &str, place: Place) -> Gate {
+        self.0.gate_at(shared, name, place)
     }
     fn hold(&self, shared: SharedId, held: bool) {
         self.0.hold(shared, held);

@@ -32,9 +32,9 @@ impl SimThreads {
         SimThreads { world, drift }
     }
 
-    fn gate_for(&self, shared: Option<SharedId>, name: &str, place: Option<Place>) -> Gate {
+    fn gate_for(&self, shared: Option<SharedId>, name: &str, place: Place) -> Gate {
         let index = self.world.with(|w| {
-            place.into_iter().for_each(|place| w.trace.origins.at_place(place));
+            w.trace.origins.at_place(place);
             let index = w.new_gate(name);
             w.holds.gate_is_at(index, shared);
             index
@@ -77,11 +77,11 @@ impl Threads for SimThreads {
     }
 
     fn gate_from(&self, name: &str, place: Place) -> Gate {
-        self.gate_for(None, name, Some(place))
+        self.gate_for(None, name, place)
     }
 
-    fn gate_at(&self, shared: SharedId, name: &str) -> Gate {
-        self.gate_for(Some(shared), name, None)
+    fn gate_at(&self, shared: SharedId, name: &str, place: Place) -> Gate {
+        self.gate_for(Some(shared), name, place)
     }
 
     fn hold(&self, shared: SharedId, held: bool) {

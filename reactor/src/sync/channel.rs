@@ -13,16 +13,19 @@ use crate::{Gate, Threads, Time};
 ///
 /// # Panics
 /// If the capacity is zero.
+#[track_caller]
 pub fn bounded<T>(threads: &impl Threads, name: &str, capacity: usize) -> (Sender<T>, Receiver<T>) {
     assert!(capacity > 0, "the channel `{name}` has no room; give it a capacity of at least 1");
     channel(threads, name, capacity)
 }
 
 /// A queue without a bound: senders never wait, and whoever sends faster than others receive fills the memory.
+#[track_caller]
 pub fn unbounded<T>(threads: &impl Threads, name: &str) -> (Sender<T>, Receiver<T>) {
     channel(threads, name, usize::MAX)
 }
 
+#[track_caller]
 fn channel<T>(threads: &impl Threads, name: &str, capacity: usize) -> (Sender<T>, Receiver<T>) {
     let state = State {
         items: VecDeque::new(),

@@ -15,6 +15,7 @@ pub struct Condvar(Monitor<Line>);
 
 impl Condvar {
     /// One at which nobody waits; `name` appears in diagnoses.
+    #[track_caller]
     pub fn new(threads: &impl Threads, name: &str) -> Condvar {
         Condvar(Monitor::new(threads, name, Line::default()))
     }

@@ -14,6 +14,7 @@ use crate::{Threads, Time};
 ///
 /// # Errors
 /// The system's, when it has no thread to give; `body` is dropped then.
+#[track_caller]
 pub fn spawn<T: Send + 'static>(
     threads: &impl Threads,
     name: &str,

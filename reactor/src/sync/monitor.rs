@@ -4,6 +4,7 @@
 //! chooses the first of the line; what a chosen waiter has been promised, nobody else may take.
 
 use std::collections::VecDeque;
+use std::panic::Location;
 use std::sync::{MutexGuard, PoisonError};
 
 use crate::{AnyThreads, Gate, SharedId, Threads, Time, Unparked};
@@ -54,14 +55,17 @@ pub(super) struct Monitor<S> {
     pub(super) threads: AnyThreads,
     pub(super) name: String,
     id: SharedId,
+    /// Where in the code it was made, and so its gates; for diagnoses.
+    made: crate::Place,
     state: std::sync::Mutex<S>,
 }
 
 impl<S> Monitor<S> {
+    #[track_caller]
     pub(super) fn new(threads: &impl Threads, name: &str, state: S) -> Monitor<S> {
         let threads = AnyThreads::new(threads.clone());
-        let id = threads.shared(name);
-        Monitor { threads, name: name.to_owned(), id, state: std::sync::Mutex::new(state) }
+        let (id, made) = (threads.shared(name), Location::caller());
+        Monitor { threads, name: name.to_owned(), id, made, state: std::sync::Mutex::new(state) }
     }
 
     /// The state, for an access of which the simulation knows. Not to be held while waiting.
@@ -112,7 +116,7 @@ impl<S> Monitor<S> {
             let Some(mine) = gate.take().or_else(|| queue.spare.pop()) else {
                 drop(state);
                 // Not under the lock. The state is looked at again, as others have had time.
-                gate = Some(self.threads.gate_at(self.id, &self.name));
+                gate = Some(self.threads.gate_at(self.id, &self.name, self.made));
                 continue;
             };
             queue.waiting.push_back(mine.clone());
@@ -136,7 +140,7 @@ impl<S> Monitor<S> {
                 return Place { monitor: self, line, count, gate, has_token: false, left: false };
             }
             drop(state);
-            gate = Some(self.threads.gate_at(self.id, &self.name));
+            gate = Some(self.threads.gate_at(self.id, &self.name, self.made));
         }
     }
 }

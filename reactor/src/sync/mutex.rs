@@ -35,6 +35,7 @@ impl State {
 
 impl<T> Mutex<T> {
     /// An unlocked one; `name` appears in diagnoses.
+    #[track_caller]
     pub fn new(threads: &impl Threads, name: &str, value: T) -> Mutex<T> {
         let monitor = Monitor::new(threads, name, State::default());
         Mutex { monitor, value: std::sync::Mutex::new(value) }

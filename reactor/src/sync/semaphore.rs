@@ -26,6 +26,7 @@ impl State {
 
 impl Semaphore {
     /// One with this many permits; `name` appears in diagnoses.
+    #[track_caller]
     pub fn new(threads: &impl Threads, name: &str, permits: usize) -> Semaphore {
         Semaphore(Monitor::new(threads, name, State { permits, line: Line::default() }))
     }

@@ -100,3 +100,17 @@ fn a_lock_taken_twice_and_a_join_in_a_ring_are_deadlocks_too() {
     assert!(text.contains("writer is parked at gate `join reader` without end; reader has it"), "{text}");
     assert!(text.contains("reader is parked at gate `diary` without end; writer has it"), "{text}");
 }
+
+#[test]
+fn what_a_thread_waits_for_was_made_where_its_user_made_it() {
+    let sim = Sim::new(Choices::calm());
+    let threads = sim.threads();
+    let (_sender, receiver) = sync::bounded::<u32>(&threads, "numbers", 1);
+    let channel = format!("({}:{}:", file!(), line!() - 1);
+    sync::spawn(&threads, "receiver", move || _ = receiver.recv()).unwrap();
+    let thread = format!("({}:{}:", file!(), line!() - 1);
+    sim.settle_now();
+    let left = sim.leftovers();
+    assert!(left.contains(&format!("started by the test at +0.000s {thread}")), "{left}");
+    assert!(left.contains(&format!("parked at `numbers`, made by receiver at +0.000s {channel}")), "{left}");
+}
