@@ -216,7 +216,8 @@ fn ping_pong(sim: &Sim, rounds: u64) {
     }
 }
 
-/// How much more memory is resident after ten million steps of a busy server than after a tenth of that.
+/// How much more memory is resident after ten million steps of a busy server than before. The world has what it keeps
+/// by then: the last events, and what the last clients have said.
 fn memory_growth_kib() -> f64 {
     let manner = short();
     let (sim, resident) = (Sim::new(manner.0(1)), || {
@@ -225,8 +226,9 @@ fn memory_growth_kib() -> f64 {
     });
     let mut after_first = 0.0;
     let server = prepare(&sim, manner.1, 2);
-    while sim.steps() < 10_000_000 {
-        if sim.steps() < 1_000_000 {
+    const BEFORE: u64 = 10_000_000;
+    while sim.steps() < BEFORE + 10_000_000 {
+        if sim.steps() < BEFORE {
             after_first = resident();
         }
         ask(&sim, &server, 10_000);
