@@ -292,7 +292,7 @@ impl World {
             lingering: false,
             script: None,
             serial: self.net.next_serial(),
-            transcript: Transcript::default(),
+            transcript: self.net.new_transcript(),
             place: self.trace.origins.take_place(),
             held: true,
             spent: false,

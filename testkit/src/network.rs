@@ -17,6 +17,7 @@ use crate::client::ClientState;
 use crate::line::{Line, Tick};
 use crate::sockets::ReactorState;
 use crate::trace::{What, end_number};
+use crate::transcript::Transcript;
 use crate::world::{UNDER_WAY, World};
 
 /// Who holds an end of a connection.
@@ -32,6 +33,9 @@ pub(crate) enum Owner {
     /// Nobody any more.
     Gone,
 }
+
+/// Each has some 100 KiB at the most.
+const SPARE_TRANSCRIPTS_MAX: usize = 16;
 
 /// Whose a connection's first end is once the connection is free for another.
 pub(crate) const RETIRED: Owner = Owner::Client(u32::MAX);
@@ -134,6 +138,8 @@ pub(crate) struct Network {
     pub(crate) clients: Vec<ClientState>,
     /// Of these, those whose place another may take.
     pub(crate) spent_clients: VecDeque<u32>,
+    /// Empty ones, of an earlier world's clients: for their memory.
+    spare_transcripts: Vec<Transcript>,
     pub(crate) connections: Vec<Connection>,
     pub(crate) free: Vec<u32>,
     pub(crate) deliveries: BinaryHeap<Reverse<Delivery>>,
@@ -150,6 +156,18 @@ impl Network {
     /// When the next thing arrives.
     pub(crate) fn next_due(&self) -> Option<Time> {
         self.deliveries.peek().map(|Reverse(next)| next.due)
+    }
+
+    /// A new client's, still empty.
+    pub(crate) fn new_transcript(&mut self) -> Transcript {
+        self.spare_transcripts.pop().unwrap_or_default()
+    }
+
+    /// Keeps the memory of an earlier world's transcripts: else the system hands it out anew for each world, page by page.
+    pub(crate) fn keep_transcripts_of(&mut self, old: &mut Network) {
+        self.spare_transcripts = std::mem::take(&mut old.spare_transcripts);
+        let room = SPARE_TRANSCRIPTS_MAX.saturating_sub(self.spare_transcripts.len());
+        self.spare_transcripts.extend(old.clients.iter_mut().take(room).map(|client| client.transcript.emptied()));
     }
 
     /// The number that the next connection will have.

@@ -34,6 +34,15 @@ pub(crate) struct Transcript {
 }
 
 impl Transcript {
+    /// This one's memory, in one that is new; nothing stays here.
+    pub(crate) fn emptied(&mut self) -> Transcript {
+        let Transcript { mut pieces, mut sent, mut received, .. } = std::mem::take(self);
+        pieces.clear();
+        sent.clear();
+        received.clear();
+        Transcript { pieces, sent, received, ..Transcript::default() }
+    }
+
     pub(crate) fn sent(&mut self, at: Time, bytes: &[u8]) {
         keep(&mut self.sent, bytes);
         self.piece(at, Piece::Sent(bytes.len()));

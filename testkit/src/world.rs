@@ -223,6 +223,7 @@ impl World {
         self.free_gates = emptied(&mut old.free_gates);
         self.shared = emptied(&mut old.shared);
         self.actors = emptied(&mut old.actors);
+        self.net.keep_transcripts_of(&mut old.net);
         old
     }
 
