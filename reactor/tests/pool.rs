@@ -74,14 +74,16 @@ fn a_smaller_maximum_leaves_as_many() {
     assert_eq!(pool.counts().threads, 1, "two at first, of which one has nothing to do for long");
 }
 
-/// Looks at its pool when it is dropped.
+/// Looks at its pool when it runs, when it is asked what it is, and when it is dropped.
 struct Curious(ThreadPool);
 
 impl Job for Curious {
-    fn run(self: Arc<Self>, _worker: &mut Worker<'_>) {}
+    fn run(self: Arc<Self>, _worker: &mut Worker<'_>) {
+        let _me = self.0.busy();
+    }
 
     fn describe(&self) -> String {
-        "curious".to_owned()
+        format!("one of {} queued", self.0.counts().queued)
     }
 }
 
@@ -92,10 +94,11 @@ impl Drop for Curious {
 }
 
 #[test]
-fn jobs_are_dropped_under_no_lock() {
+fn jobs_are_described_and_dropped_under_no_lock() {
     let sim = Sim::new(Choices::seed(1));
     let started = pool(&sim, 1, 1);
     started.queue_job(Arc::new(Curious(started.clone()))).unwrap();
+    assert_eq!(started.outstanding()[0].what, "one of 1 queued waits for a worker of the pool `worker`");
     started.wake_for_backlog();
     let never_started = ThreadPool::new(sim.threads(), 1..=1);
     never_started.queue_job(Arc::new(Curious(never_started.clone()))).unwrap();

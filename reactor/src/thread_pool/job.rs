@@ -51,6 +51,7 @@ pub(super) enum Task {
     Job(Arc<dyn Job>),
 }
 
+#[derive(Clone)]
 pub(super) enum Running {
     Nothing,
     Call(Place),

@@ -46,7 +46,7 @@ impl Slot {
     }
 
     pub(super) fn busy(&self) -> Option<Busy> {
-        let running = self.running.lock().expect("nothing panics under a slot's lock");
+        let running = self.running.lock().expect("nothing panics under a slot's lock").clone();
         let job = running.describe()?;
         Some(Busy { worker: self.name.clone(), job })
     }
@@ -107,7 +107,8 @@ impl Pool {
     }
 
     pub(super) fn busy_workers(&self) -> Vec<Busy> {
-        self.roster().workers.iter().filter_map(|worker| worker.busy()).collect()
+        let workers = self.roster().workers.clone();
+        workers.iter().filter_map(|worker| worker.busy()).collect()
     }
 
     pub(super) fn report_if_stopped(&self) {
