@@ -10,8 +10,11 @@ mod event_loop;
 mod mailbox;
 mod memory;
 mod mio_reactor;
+#[cfg(test)]
+mod model;
 mod os_threads;
 mod outstanding;
+mod primitives;
 mod seam;
 mod shutdown;
 pub mod sync;

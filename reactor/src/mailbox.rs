@@ -16,10 +16,9 @@
 use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 
-use crossbeam::queue::SegQueue;
-
+use super::primitives::{AtomicBool, AtomicU8, AtomicUsize, SegQueue};
 use crate::threads::{AnyThreads, Watched};
 use crate::{EventLoop, Sock, Waker};
 

@@ -25,8 +25,8 @@ use std::fmt;
 use std::io;
 use std::ops::RangeInclusive;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 pub use self::config::PoolConfig;
@@ -36,6 +36,7 @@ pub use self::worker::Worker;
 use self::config::checked;
 use self::job::Task;
 use self::roster::{Phase, Roster};
+use super::primitives::{self, AtomicBool, AtomicUsize, Mutex};
 use crate::mailbox::panic_text;
 use crate::threads::{AnyThreads, Watched};
 use crate::{Outstanding, Pending, Place, Threads, Unparked};

@@ -2,10 +2,11 @@
 //! instructions, and nothing that is not ours is called or dropped under it.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::job::{JobRefused, Running, Task};
+use super::primitives::{Mutex, MutexGuard};
 use super::{Busy, Pool};
 use crate::{Gate, Outstanding, Pending};
 

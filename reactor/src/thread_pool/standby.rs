@@ -1,11 +1,12 @@
 //! Who comes when work comes: the standby. It is called, or started where nobody is idle.
 
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex};
 
 use super::Pool;
 use super::job::Running;
+use super::primitives::Mutex;
 use super::roster::{Phase, Slot};
 use crate::Threads;
 
