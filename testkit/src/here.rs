@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use handwound_reactor::Threads;
 
+use crate::drift::Drift;
 use crate::driver;
 use crate::shared::Shared;
 use crate::threads::SimThreads;
-use crate::trouble::Drift;
 
 thread_local! {
     /// On an OS thread of a simulation: its world.

@@ -163,6 +163,7 @@ mod cuts;
 mod diagnosis;
 mod diagram;
 mod dial;
+mod drift;
 mod driver;
 mod edits;
 mod errno;
@@ -219,6 +220,7 @@ pub use client::{Client, Parting};
 pub use conversation::{Conversation, Step, play};
 pub use cuts::{Cut, for_every_cut};
 pub use diagnosis::{GateInfo, TaskInfo, TaskState};
+pub use drift::Drift;
 pub use errno::{
     EACCES, EADDRNOTAVAIL, ECONNABORTED, ECONNREFUSED, ECONNRESET, EHOSTUNREACH, EINTR, EMFILE, ENETUNREACH, ENFILE,
     ENOBUFS, ENOMEM, ENOSPC, EPERM, EPROTO, ETIMEDOUT, SystemError,
@@ -234,6 +236,6 @@ pub use report::report;
 pub use sim::{Destination, Sim};
 pub use strand::Backend;
 pub use threads::SimThreads;
-pub use trouble::{Drift, Trouble};
+pub use trouble::Trouble;
 pub use twice::check_deterministic;
 pub use waits::{Deadlock, Wait};

@@ -12,10 +12,10 @@ use handwound_reactor::{
 };
 
 use crate::census;
+use crate::drift::Drift;
 use crate::driver::act;
 use crate::faults::Call;
 use crate::shared::Shared;
-use crate::trouble::Drift;
 use crate::world::{Op, World};
 
 /// Every world begins at Sun, 06 Nov 1994 08:49:37 GMT, the date that RFC 9110 uses in its examples.
@@ -120,7 +120,7 @@ impl Reactor for MockReactor {
     fn poll(&mut self, events: &mut Vec<Event>, until: Option<Time>) -> io::Result<()> {
         events.clear();
         let until = until.map(|until| self.drift.world(until));
-        act(&self.world, Op::Poll { reactor: self.index, until }, |w| match w.call_fails(Call::Poll) {
+        act(&self.world, Op::Poll { reactor: self.index, until }, |w| match w.call_fails(Call::Poll, false) {
             Some(error) => Err(error),
             None => {
                 w.poll(self.index, events);

@@ -13,6 +13,7 @@ use crate::census;
 use crate::choices::{Choices, Family};
 use crate::client::Client;
 use crate::diagnosis::{self, GateInfo, TaskInfo};
+use crate::drift::Drift;
 use crate::driver::Driver;
 use crate::faults::{FaultPlan, Host};
 use crate::network_options::NetworkOptions;
@@ -22,7 +23,7 @@ use crate::sim_views::Watches;
 use crate::strand::Backend;
 use crate::threads::SimThreads;
 use crate::trace::NEVER;
-use crate::trouble::{Drift, Trouble};
+use crate::trouble::Trouble;
 use crate::waits;
 use crate::world::{Goal, World};
 

@@ -72,7 +72,7 @@ impl World {
 
     pub(crate) fn listen(&mut self, reactor: u32, at: &Address, options: &ListenOptions) -> io::Result<Sock> {
         self.touch(HOSTS);
-        self.socket_fails(reactor, Call::Listen)?;
+        self.socket_fails(reactor, Call::Listen, at.tcp().is_none())?;
         let address = match at {
             Address::Tcp(at) if at.port() == 0 => Address::Tcp(SocketAddr::new(at.ip(), self.free_port())),
             Address::Unix(None) => return Err(ErrorKind::InvalidInput.into()),
@@ -115,7 +115,8 @@ impl World {
             // Made again inside.
             self.note(What::CallFail, INTERRUPTED + Call::Accept as u32, 0);
         }
-        self.socket_fails(reactor, Call::Accept)?;
+        let unix = self.net.listeners[listener as usize].address.tcp().is_none();
+        self.socket_fails(reactor, Call::Accept, unix)?;
         if self.fickle(reactor, sock.slot, "accept") {
             self.queue_edge(reactor, sock.slot, true, false);
             return Err(ErrorKind::WouldBlock.into());
@@ -141,7 +142,7 @@ impl World {
 
     pub(crate) fn connect(&mut self, reactor: u32, to: &Address) -> io::Result<Sock> {
         self.touch(HOSTS);
-        self.socket_fails(reactor, Call::Connect)?;
+        self.socket_fails(reactor, Call::Connect, to.tcp().is_none())?;
         if matches!(to, Address::Unix(_)) && self.listener_at(to).is_none() {
             // Who closes a listener takes the file along.
             return Err(ErrorKind::NotFound.into());
@@ -201,7 +202,7 @@ impl World {
             self.note(What::ReadNothing, number, 0);
             return Err(ErrorKind::WouldBlock.into());
         }
-        if let Some(error) = self.call_fails(Call::Read) {
+        if let Some(error) = self.call_fails(Call::Read, unix) {
             return Err(error);
         }
         if self.fickle(reactor, sock.slot, "read") {
@@ -260,7 +261,7 @@ impl World {
             self.note(What::WriteNothing, number, 0);
             return Err(ErrorKind::WouldBlock.into());
         }
-        if let Some(error) = self.call_fails(Call::Write) {
+        if let Some(error) = self.call_fails(Call::Write, unix) {
             return Err(error);
         }
         if self.fickle(reactor, sock.slot, "write") {
@@ -414,12 +415,12 @@ impl World {
     // Slots and addresses.
 
     /// The error, if no further socket can be made.
-    fn socket_fails(&mut self, reactor: u32, call: Call) -> io::Result<()> {
+    fn socket_fails(&mut self, reactor: u32, call: Call, unix: bool) -> io::Result<()> {
         let state = &self.net.reactors[reactor as usize];
         if state.slots.len() - state.free.len() >= self.network.sockets_max {
             return Err(EMFILE.into());
         }
-        self.call_fails(call).map_or(Ok(()), Err)
+        self.call_fails(call, unix).map_or(Ok(()), Err)
     }
 
     fn new_slot(&mut self, reactor: u32, kind: Kind) -> Sock {

@@ -7,11 +7,11 @@ use std::sync::{Arc, Weak};
 
 use handwound_reactor::{Gate, Outstanding, Parking, Place, SharedId, Threads, Time, Unparked};
 
+use crate::drift::Drift;
 use crate::driver::act;
 use crate::faults::Call;
 use crate::shared::Shared;
 use crate::trace::What;
-use crate::trouble::Drift;
 use crate::world::Op;
 
 /// The threads of a simulated world. Copies are the same threads.
@@ -55,7 +55,7 @@ impl Threads for SimThreads {
                 return Some(body);
             }
             w.touch_plans();
-            if w.spawn_fails > 0 || w.call_fails(Call::Spawn).is_some() {
+            if w.spawn_fails > 0 || w.call_fails(Call::Spawn, false).is_some() {
                 w.spawn_fails = w.spawn_fails.saturating_sub(1);
                 let name = w.trace.name(name);
                 w.note_name(What::SpawnFail, name, 0);

@@ -6,8 +6,6 @@
 use std::io::{self, ErrorKind};
 use std::time::Duration;
 
-use handwound_reactor::Time;
-
 use crate::choices::Family;
 use crate::errno::{
     EACCES, EADDRNOTAVAIL, ECONNABORTED, EINTR, EMFILE, ENETUNREACH, ENFILE, ENOBUFS, ENOMEM, ENOSPC, EPERM, EPROTO,
@@ -17,6 +15,25 @@ use crate::faults::{Break, CALLS, Call, Fault, FaultPlan, Way};
 use crate::line::Tick;
 use crate::trace::{INTERRUPTED, What};
 use crate::world::{HOSTS, PLANS, World};
+
+/// What Linux gives at a call: what it usually is when it fails, and what it is now and then.
+fn errors(call: Call, unix: bool) -> (&'static [SystemError], &'static [SystemError]) {
+    match call {
+        // No network, no firewall and no protocol that could fail; memory for it is taken by the connect.
+        Call::Accept if unix => (&[EMFILE, ENFILE], &[ENOMEM]),
+        Call::Accept => (&[ECONNABORTED, EMFILE, ENFILE, ENOBUFS], &[ENOMEM, EPROTO, EPERM, ENETUNREACH]),
+        Call::Connect | Call::Listen if unix => (&[EMFILE, ENFILE], &[ENOMEM, ENOSPC, EACCES]),
+        Call::Connect => (&[EMFILE, ENFILE, ENOBUFS], &[ENOMEM, ENOSPC, EACCES, EADDRNOTAVAIL, ENETUNREACH]),
+        Call::Listen => (&[EMFILE, ENFILE, ENOBUFS], &[ENOMEM, ENOSPC, EACCES, EADDRNOTAVAIL]),
+        // The bytes are there already, and are only copied.
+        Call::Read if unix => (&[], &[]),
+        Call::Read => (&[ENOMEM], &[]),
+        Call::Write if unix => (&[ENOBUFS], &[]),
+        Call::Write => (&[ENOBUFS, ENOMEM], &[]),
+        Call::Spawn => (&[ENOBUFS], &[]),
+        Call::Poll => (&[], &[]),
+    }
+}
 
 /// Families of faults, each to be allowed or not.
 ///
@@ -29,10 +46,11 @@ use crate::world::{HOSTS, PLANS, World};
 #[non_exhaustive]
 pub struct Trouble {
     /// Accepts fail with `EMFILE`, `ENFILE`, `ECONNABORTED`, `ENOBUFS`; now and then with `ENOMEM`, `EPROTO`, `EPERM`,
-    /// `ENETUNREACH`. Whoever waits goes on waiting: what has failed was somebody else's connection.
+    /// `ENETUNREACH`. Whoever waits goes on waiting: what has failed was somebody else's connection. At a UNIX socket it
+    /// is `EMFILE` or `ENFILE`, now and then `ENOMEM`.
     pub accepts: bool,
     /// Connects and listens fail with `EMFILE`, `ENFILE`, `ENOBUFS`; now and then with `ENOMEM`, `ENOSPC`, `EACCES`,
-    /// `EADDRNOTAVAIL`, and connects with `ENETUNREACH`.
+    /// `EADDRNOTAVAIL`, and connects with `ENETUNREACH`. Of these UNIX sockets know neither `ENOBUFS`, nor the last two.
     pub sockets: bool,
     /// Connections of clients are reset, cut or fall silent at some byte, in either direction.
     pub breaks: bool,
@@ -45,7 +63,7 @@ pub struct Trouble {
     /// Signals interrupt accept, read, write and poll (`EINTR`). The reactor makes the call again: the trace tells of
     /// it, and nobody else may notice.
     pub signals: bool,
-    /// Reads fail with `ENOMEM`, writes with `ENOBUFS` or `ENOMEM`. The connection is none the worse for it.
+    /// Reads fail with `ENOMEM`, writes with `ENOBUFS` or `ENOMEM`; at a UNIX socket only writes, with `ENOBUFS`. The connection is none the worse for it.
     pub transfers: bool,
     /// Connects of reactors over TCP are refused, get no answer, or find the host unreachable.
     pub connects: bool,
@@ -206,8 +224,8 @@ impl World {
         self.faults.armed || self.faults.trouble.starts
     }
 
-    /// Whether this call is to fail, and how.
-    pub(crate) fn call_fails(&mut self, call: Call) -> Option<io::Error> {
+    /// Whether this call is to fail, and how; `unix`: on a UNIX socket.
+    pub(crate) fn call_fails(&mut self, call: Call, unix: bool) -> Option<io::Error> {
         let nth = self.faults.counts[call as usize];
         self.faults.counts[call as usize] += 1;
         self.touch_plans();
@@ -215,7 +233,7 @@ impl World {
         let error = match planned {
             Some(error) => error,
             None if self.interrupts(call) => EINTR,
-            None => self.trouble_with(call)?,
+            None => self.trouble_with(call, unix)?,
         };
         if error == EINTR {
             // Made again inside, and then it succeeds: the seam promises that nobody else hears of it.
@@ -234,40 +252,28 @@ impl World {
             && self.faults.signals.strike(6, || choices.draw_for(Family::Signals, actor, 256, "next signal"))
     }
 
-    fn trouble_with(&mut self, call: Call) -> Option<SystemError> {
+    fn trouble_with(&mut self, call: Call, unix: bool) -> Option<SystemError> {
         let (actor, trouble) = (self.actor, self.faults.trouble);
         let (faults, choices) = (&mut self.faults, &mut self.choices);
-        let (family, errors) = match call {
-            Call::Accept if trouble.accepts => {
-                let strikes =
-                    faults.accepts.strike(4, || choices.draw_for(Family::Accepts, actor, 256, "next failing accept"));
-                strikes.then_some((Family::Accepts, [ECONNABORTED, EMFILE, ENFILE, ENOBUFS].as_slice()))?
-            }
+        let (usual, rare) = errors(call, unix);
+        if usual.is_empty() {
+            return None;
+        }
+        let (gap, family, mean, label) = match call {
+            Call::Accept if trouble.accepts => (&mut faults.accepts, Family::Accepts, 4, "next failing accept"),
             Call::Connect | Call::Listen if trouble.sockets => {
-                let strikes =
-                    faults.sockets.strike(4, || choices.draw_for(Family::Sockets, actor, 256, "next failing socket"));
-                strikes.then_some((Family::Sockets, [EMFILE, ENFILE, ENOBUFS].as_slice()))?
+                (&mut faults.sockets, Family::Sockets, 4, "next failing socket")
             }
-            Call::Spawn if trouble.starts => {
-                let strikes =
-                    faults.starts.strike(4, || choices.draw_for(Family::Starts, actor, 256, "next failing start"));
-                return strikes.then_some(ENOBUFS);
-            }
+            Call::Spawn if trouble.starts => (&mut faults.starts, Family::Starts, 4, "next failing start"),
             Call::Read | Call::Write if trouble.transfers => {
-                let mut draw = |label| choices.draw_for(Family::Transfers, actor, 256, label);
-                let strikes = faults.transfers.strike(24, || draw("next failing transfer"));
-                let errors = if call == Call::Read { [ENOMEM].as_slice() } else { &[ENOBUFS, ENOMEM] };
-                strikes.then_some((Family::Transfers, errors))?
+                (&mut faults.transfers, Family::Transfers, 24, "next failing transfer")
             }
             _ => return None,
         };
-        let usual = errors[self.draw(family, errors.len() as u32, "error") as usize];
-        let rare = match call {
-            Call::Accept => [ENOMEM, EPROTO, EPERM, ENETUNREACH].as_slice(),
-            Call::Connect => &[ENOMEM, ENOSPC, EACCES, EADDRNOTAVAIL, ENETUNREACH],
-            Call::Listen => &[ENOMEM, ENOSPC, EACCES, EADDRNOTAVAIL],
-            _ => &[],
-        };
+        if !gap.strike(mean, || choices.draw_for(family, actor, 256, label)) {
+            return None;
+        }
+        let usual = usual[self.draw(family, usual.len() as u32, "error") as usize];
         // From a stream of its own: these came later, and older seeds keep what else they mean.
         match self.draw(Family::Errors, 2 * rare.len() as u32 + 1, "rarer error") as usize {
             drawn if drawn > rare.len() => Some(rare[drawn - rare.len() - 1]),
@@ -382,47 +388,6 @@ impl World {
     }
 }
 
-/// The clock of one reactor, as a function of the world's: it may be ahead from the start, and go too fast or too
-/// slow. It never goes back, and it never stands still.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Drift {
-    /// What it shows when the world begins.
-    pub ahead: Duration,
-    /// How much faster it goes than the world's, in millionths; slower where negative. Quartz is some 50 off.
-    pub parts_per_million: i32,
-}
-
-impl Drift {
-    fn rate(self) -> u128 {
-        // A clock that stands still, or goes back, would break the eighth clause of the seam.
-        (1_000_000 + i64::from(self.parts_per_million)).max(1) as u128
-    }
-
-    /// What this clock shows when the world's shows `world`.
-    pub(crate) fn local(self, world: Time) -> Time {
-        if self.parts_per_million == 0 {
-            return world + self.ahead;
-        }
-        Time::new(nanos(world.since_start().as_nanos() * self.rate() / 1_000_000)) + self.ahead
-    }
-
-    /// The first moment of the world at which this clock shows `local`, or more.
-    pub(crate) fn world(self, local: Time) -> Time {
-        let since = local.saturating_since(Time::new(self.ahead));
-        if self.parts_per_million == 0 || local.since_start() == Duration::MAX {
-            return if local.since_start() == Duration::MAX { local } else { Time::new(since) };
-        }
-        Time::new(nanos((since.as_nanos() * 1_000_000).div_ceil(self.rate())))
-    }
-}
-
-fn nanos(nanos: u128) -> Duration {
-    match u64::try_from(nanos / 1_000_000_000) {
-        Ok(seconds) => Duration::new(seconds, (nanos % 1_000_000_000) as u32),
-        Err(_) => Duration::MAX,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -435,22 +400,5 @@ mod tests {
         let mut drawn = [1, 128, 0].into_iter();
         let strikes: Vec<bool> = (0..8).map(|_| gap.strike(4, || drawn.next().unwrap_or(0))).collect();
         assert_eq!(strikes, [true, false, false, false, true, false, false, false]);
-    }
-
-    #[test]
-    fn a_drifting_clock_reaches_each_of_its_deadlines_and_none_early() {
-        for parts_per_million in [-999_999, -300_000, -50, 0, 50, 1_000_000] {
-            let drift = Drift { ahead: Duration::from_millis(3), parts_per_million };
-            let mut last = Time::ZERO;
-            for nanos in [0, 1, 2, 3_000_000, 3_000_001, 1_000_000_007, 86_400_000_000_000] {
-                let local = Time::new(Duration::from_nanos(nanos));
-                let world = drift.world(local);
-                assert!(drift.local(world) >= local, "{drift:?} {local}");
-                assert!(drift.local(world) >= last, "it went back");
-                last = drift.local(world);
-                let early = world.since_start().checked_sub(Duration::from_nanos(1));
-                assert!(early.is_none_or(|early| drift.local(Time::new(early)) < local), "{drift:?} {local}");
-            }
-        }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::io::{ErrorKind, IoSlice};
 
-use handwound_reactor::{ListenOptions, Reactor};
+use handwound_reactor::{Address, ListenOptions, Reactor};
 use handwound_testkit::{
     Choices, EACCES, EADDRNOTAVAIL, ECONNABORTED, EMFILE, ENETUNREACH, ENFILE, ENOBUFS, ENOMEM, ENOSPC, EPERM, EPROTO,
     NetworkOptions, Sim, SystemError, Trouble,
@@ -55,8 +55,20 @@ const LEGAL: [(&str, &[SystemError]); 5] = [
     ("write", &[ENOBUFS, ENOMEM]),
 ];
 
+/// And of these, what they may say at a UNIX socket, to which no network, firewall or port belongs.
+const LEGAL_UNIX: [(&str, &[SystemError]); 4] = [
+    ("accept", &[EMFILE, ENFILE, ENOMEM]),
+    ("connect", &[EMFILE, ENFILE, ENOMEM, ENOSPC, EACCES]),
+    ("listen", &[EMFILE, ENFILE, ENOMEM, ENOSPC, EACCES]),
+    ("write", &[ENOBUFS]),
+];
+
+fn unix(number: u16) -> Address {
+    Address::Unix(Some(format!("/run/{number}").into()))
+}
+
 /// Uses every call a lot; the errors of the system that came, by call.
-fn errors_with(seed: u64, trouble: Trouble) -> BTreeSet<(&'static str, i32)> {
+fn errors_with(seed: u64, trouble: Trouble, at: fn(u16) -> Address) -> BTreeSet<(&'static str, i32)> {
     let sim = Sim::new(Choices::seed(seed));
     sim.set_network(NetworkOptions::calm());
     sim.set_trouble(trouble);
@@ -93,16 +105,18 @@ fn errors_with(seed: u64, trouble: Trouble) -> BTreeSet<(&'static str, i32)> {
 fn troubles_errors_are_those_of_the_kernel_and_each_of_them_comes() {
     let mut all = Trouble::all();
     (all.connects, all.starts) = (false, false);
-    let seen: BTreeSet<_> = (0..300).flat_map(|seed| errors_with(seed, all)).collect();
     let number = |error: SystemError| std::io::Error::from(error).raw_os_error().unwrap();
-    let legal: BTreeSet<_> =
-        LEGAL.iter().flat_map(|(call, errors)| errors.iter().map(|&error| (*call, number(error)))).collect();
-    assert_eq!(seen, legal);
+    for (legal, at) in [(LEGAL.as_slice(), at as fn(u16) -> Address), (&LEGAL_UNIX, unix)] {
+        let seen: BTreeSet<_> = (0..300).flat_map(|seed| errors_with(seed, all, at)).collect();
+        let legal: BTreeSet<_> =
+            legal.iter().flat_map(|(call, errors)| errors.iter().map(|&error| (*call, number(error)))).collect();
+        assert_eq!(seen, legal);
+    }
     for seed in 0..20 {
-        assert_eq!(errors_with(seed, Trouble::none()), BTreeSet::new());
+        assert_eq!(errors_with(seed, Trouble::none(), at), BTreeSet::new());
         let mut transfers = Trouble::none();
         transfers.transfers = true;
-        assert!(errors_with(seed, transfers).iter().all(|(call, _)| ["read", "write"].contains(call)));
+        assert!(errors_with(seed, transfers, at).iter().all(|(call, _)| ["read", "write"].contains(call)));
     }
 }
 
