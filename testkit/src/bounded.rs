@@ -12,18 +12,18 @@ use handwound_reactor::Time;
 
 use crate::chance::mix;
 use crate::choices::Turn;
+use crate::path::Path;
 use crate::search::{Search, not_deterministic};
 use crate::trace::{NETWORK, TEST};
 
 /// After so many moves in a row, the thread that moved makes way, free of charge: it may be waiting by looking.
 const BURST_MAX: u32 = 128;
 
+/// Who may go next, each with the preemptions it costs; the first `taken` have been seen.
 #[derive(Debug)]
-enum Node {
-    /// Who may go next, each with the preemptions it costs; the first `taken` have been seen.
-    Schedule { choices: Vec<(u32, u32)>, taken: usize },
-    /// A decision of the test.
-    Branch { taken: u32, options: u32 },
+struct Schedule {
+    choices: Vec<(u32, u32)>,
+    taken: usize,
 }
 
 /// The tree of schedules with at most `bound` preemptions.
@@ -33,8 +33,7 @@ pub(crate) struct Bounded {
     bound_max: u32,
     /// Something was left out at this bound.
     cut: bool,
-    nodes: Vec<Node>,
-    depth: usize,
+    path: Path<Schedule>,
     preemptions: u32,
     running: Option<u32>,
     burst: u32,
@@ -50,8 +49,7 @@ impl Bounded {
             bound: 0,
             bound_max: preemptions_max,
             cut: false,
-            nodes: Vec::new(),
-            depth: 0,
+            path: Path::default(),
             preemptions: 0,
             running: None,
             burst: 0,
@@ -88,7 +86,8 @@ impl Bounded {
     }
 
     fn begin(&mut self) {
-        (self.depth, self.preemptions, self.running, self.burst, self.redundant) = (0, 0, None, 0, false);
+        self.path.begin();
+        (self.preemptions, self.running, self.burst, self.redundant) = (0, None, 0, false);
         self.past = Past::default();
     }
 }
@@ -106,16 +105,15 @@ impl Search for Bounded {
         let chosen = if actors.len() == 1 {
             (actors[0], 0)
         } else {
-            if self.depth == self.nodes.len() {
+            if self.path.ends_here() {
                 if self.seen_before() {
                     self.redundant = true;
                     return 0;
                 }
                 let choices = self.choices(actors);
-                self.nodes.push(Node::Schedule { choices, taken: 0 });
+                self.path.push(Schedule { choices, taken: 0 });
             }
-            let Node::Schedule { choices, taken } = &self.nodes[self.depth] else { not_deterministic() };
-            self.depth += 1;
+            let (_, Schedule { choices, taken }) = self.path.schedule();
             choices[*taken]
         };
         let (actor, cost) = chosen;
@@ -132,32 +130,19 @@ impl Search for Bounded {
         if self.redundant {
             return 0;
         }
-        if self.depth == self.nodes.len() {
-            self.nodes.push(Node::Branch { taken: 0, options });
-        }
-        let Node::Branch { taken, options: then } = self.nodes[self.depth] else { not_deterministic() };
-        if then != options {
-            not_deterministic();
-        }
-        self.depth += 1;
+        let taken = self.path.branch(options);
         self.past.answer(taken);
         taken
     }
 
     fn next_run(&mut self, _: u128) -> bool {
         self.begin();
-        while let Some(node) = self.nodes.last_mut() {
-            match node {
-                Node::Schedule { choices, taken } if *taken + 1 < choices.len() => {
-                    *taken += 1;
-                    return true;
-                }
-                Node::Branch { taken, options } if *taken + 1 < *options => {
-                    *taken += 1;
-                    return true;
-                }
-                _ => self.nodes.pop(),
-            };
+        let more = self.path.turn(|Schedule { choices, taken }| {
+            *taken += 1;
+            *taken < choices.len()
+        });
+        if more {
+            return true;
         }
         if !self.cut || self.bound == self.bound_max {
             return false;

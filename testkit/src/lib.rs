@@ -183,6 +183,7 @@ mod network_options;
 mod network_tests;
 mod origins;
 mod pace;
+mod path;
 mod pct;
 mod perfetto;
 pub mod prelude;

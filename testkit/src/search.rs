@@ -14,6 +14,7 @@ use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use crate::choices::Turn;
+use crate::path::Path;
 
 /// Goes through orders, one a run.
 pub(crate) trait Search: fmt::Debug + Send + UnwindSafe + RefUnwindSafe {
@@ -40,21 +41,22 @@ struct Sleeper {
     footprint: u128,
 }
 
+/// Who goes next, and who went in other runs.
 #[derive(Debug)]
-enum Node {
-    /// Who goes next. `footprint` is what the running move has touched, in all runs through here.
-    Schedule { chosen: u32, rest: Vec<u32>, done: Vec<Sleeper>, footprint: u128 },
-    /// A decision of the test.
-    Branch { taken: u32, options: u32 },
+struct Schedule {
+    chosen: u32,
+    rest: Vec<u32>,
+    done: Vec<Sleeper>,
+    /// What the running move has touched, in all runs through here.
+    footprint: u128,
 }
 
 /// The tree of schedules, as far as it must be remembered: the path of the present run.
 #[derive(Debug, Default)]
 pub(crate) struct AllOrders {
-    nodes: Vec<Node>,
-    depth: usize,
+    path: Path<Schedule>,
     sleep: Vec<Sleeper>,
-    /// The node whose move is running.
+    /// Where on the path the move was chosen that is running.
     running: Option<usize>,
     redundant: bool,
     sleep_sets: bool,
@@ -79,10 +81,8 @@ impl AllOrders {
     }
 
     fn end_of_move(&mut self, touched: u128) {
-        if let Some(index) = self.running.take()
-            && let Some(Node::Schedule { footprint, .. }) = self.nodes.get_mut(index)
-        {
-            *footprint |= touched;
+        if let Some(schedule) = self.running.take().and_then(|place| self.path.at(place)) {
+            schedule.footprint |= touched;
         }
         if std::mem::take(&mut self.local) && touched != 0 {
             self.mistaken = true;
@@ -121,16 +121,15 @@ impl Search for AllOrders {
         if rest.is_empty() {
             return position(first).unwrap_or(0);
         }
-        if self.depth == self.nodes.len() {
-            self.nodes.push(Node::Schedule { chosen: first, rest, done: Vec::new(), footprint: 0 });
+        if self.path.ends_here() {
+            self.path.push(Schedule { chosen: first, rest, done: Vec::new(), footprint: 0 });
         }
-        let Node::Schedule { chosen, done, .. } = &self.nodes[self.depth] else { not_deterministic() };
+        let (place, Schedule { chosen, done, .. }) = self.path.schedule();
         if self.sleep_sets {
             self.sleep.extend(done);
         }
+        self.running = Some(place);
         let position = position(*chosen);
-        self.running = Some(self.depth);
-        self.depth += 1;
         position.unwrap_or_else(|| not_deterministic())
     }
 
@@ -138,43 +137,28 @@ impl Search for AllOrders {
         if self.redundant {
             return 0;
         }
-        if self.depth == self.nodes.len() {
-            self.nodes.push(Node::Branch { taken: 0, options });
-        }
-        let Node::Branch { taken, options: then } = self.nodes[self.depth] else { not_deterministic() };
-        if then != options {
-            not_deterministic();
-        }
-        self.depth += 1;
-        taken
+        self.path.branch(options)
     }
 
     fn next_run(&mut self, footprint: u128) -> bool {
         self.end_of_move(footprint);
-        self.depth = 0;
+        self.path.begin();
         self.sleep.clear();
         self.redundant = false;
         if std::mem::take(&mut self.mistaken) {
             self.prunes = false;
-            self.nodes.clear();
+            self.path.clear();
             return true;
         }
-        while let Some(node) = self.nodes.last_mut() {
-            match node {
-                Node::Schedule { chosen, rest, done, footprint } if !rest.is_empty() => {
-                    done.push(Sleeper { actor: *chosen, footprint: *footprint });
-                    *chosen = rest.remove(0);
-                    *footprint = 0;
-                    return true;
-                }
-                Node::Branch { taken, options } if *taken + 1 < *options => {
-                    *taken += 1;
-                    return true;
-                }
-                _ => self.nodes.pop(),
-            };
-        }
-        false
+        self.path.turn(|Schedule { chosen, rest, done, footprint }| {
+            let more = !rest.is_empty();
+            if more {
+                done.push(Sleeper { actor: *chosen, footprint: *footprint });
+                *chosen = rest.remove(0);
+                *footprint = 0;
+            }
+            more
+        })
     }
 
     fn compares(&self) -> bool {

@@ -1,6 +1,7 @@
 //! Each way of searching finds planted defects; what is found is made small, told, repeated and kept.
 #![allow(clippy::unwrap_used)]
 
+mod closes;
 #[path = "../benches/planted/mod.rs"]
 mod planted;
 
@@ -8,26 +9,11 @@ use std::cell::{Cell, RefCell};
 use std::sync::{Arc, Mutex};
 
 use handwound_reactor::{Address, EventLoop, ListenOptions, Protocol, Threads, Transport};
-use handwound_testkit::{Choices, Exploration, Failure, NetworkOptions, Sim, for_every_cut, seeds};
+use handwound_testkit::{Choices, Client, Exploration, Failure, NetworkOptions, Sim, for_every_cut, seeds};
 
 /// Two threads end the same thing. Planted: they look first and then act.
 fn double_close(sim: &Sim) {
-    let closes = Arc::new(Mutex::new((false, 0)));
-    let flag = sim.threads().shared("closed");
-    for name in ["disconnect", "finish"] {
-        let (threads, closes) = (sim.threads(), Arc::clone(&closes));
-        sim.spawn(name, move || {
-            threads.visit(flag);
-            if closes.lock().unwrap().0 {
-                return;
-            }
-            threads.visit(flag);
-            let mut closes = closes.lock().unwrap();
-            *closes = (true, closes.1 + 1);
-        });
-    }
-    sim.settle();
-    assert_eq!(closes.lock().unwrap().1, 1, "closed once");
+    closes::double_close(sim, false);
 }
 
 /// Planted: `user` takes for granted that `maker` has come first, and `maker` is the third to start.
@@ -124,16 +110,9 @@ fn a_bounded_search_ends_as_soon_as_nothing_is_left_out() {
 
 #[test]
 fn faults_go_first_when_a_run_is_shrunk() {
-    let address: Address = "127.0.0.1:7".parse::<std::net::SocketAddr>().unwrap().into();
     let rough = |sim: &Sim| {
         sim.set_network(NetworkOptions::rough());
-        let event_loop = EventLoop::new(sim.reactor("echo"), sim.threads());
-        event_loop.listen(&address, &ListenOptions::default(), |_peer| Echo).unwrap();
-        let running = event_loop.clone();
-        sim.spawn("loop", move || {
-            running.run().unwrap();
-        });
-        let client = sim.connect(&address);
+        let client = echo(sim);
         client.send([b'x'; 200]);
         sim.settle();
         assert_eq!(client.received().len(), 199, "bytes come back");
@@ -150,6 +129,18 @@ impl Protocol for Echo {
     fn received(&mut self, transport: &mut Transport, bytes: &[u8]) {
         transport.write(bytes);
     }
+}
+
+/// A client of a server that does so.
+fn echo(sim: &Sim) -> Client {
+    let address = Address::Tcp(([127, 0, 0, 1], 7).into());
+    let event_loop = EventLoop::new(sim.reactor("echo"), sim.threads());
+    event_loop.listen(&address, &ListenOptions::default(), |_peer| Echo).unwrap();
+    let running = event_loop.clone();
+    sim.spawn("loop", move || {
+        running.run().unwrap();
+    });
+    sim.connect(&address)
 }
 
 #[test]
@@ -196,7 +187,7 @@ fn a_report_says_all_that_is_needed() {
     let failure = found(Exploration::random(seeds(200)), double_close, 200);
     let text = failure.to_string();
     let place = failure.place.clone().unwrap();
-    assert!(place.contains("exploration.rs"), "{place}");
+    assert!(place.contains("closes/mod.rs"), "{place}");
     for part in [
         "(HANDWOUND_SEED=",
         "assertion `left == right` failed: closed once",
@@ -298,14 +289,7 @@ fn a_conversation_is_cut_at_every_byte() {
     let seen = RefCell::new(Vec::new());
     let report = for_every_cut("abc", |sim, cut| {
         seen.borrow_mut().push((cut.at(), cut.resets()));
-        let address: Address = "127.0.0.1:7".parse::<std::net::SocketAddr>().unwrap().into();
-        let event_loop = EventLoop::new(sim.reactor("echo"), sim.threads());
-        event_loop.listen(&address, &ListenOptions::default(), |_peer| Echo).unwrap();
-        let running = event_loop.clone();
-        sim.spawn("loop", move || {
-            running.run().unwrap();
-        });
-        let client = sim.connect(&address);
+        let client = echo(sim);
         cut.send(sim, &client);
         assert_eq!(
             client.received_text(),

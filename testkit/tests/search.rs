@@ -1,6 +1,8 @@
 //! The search through all orders: it finds planted defects, and leaving out equivalent orders loses nothing.
 #![allow(clippy::unwrap_used)]
 
+mod closes;
+
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -11,6 +13,8 @@ use std::time::Duration;
 use handwound_reactor::{Gate, Reactor, SharedId, Threads, Waker};
 use handwound_testkit::{All, Choices, Exploration, MockReactor, Sim, SimThreads, explore, explore_all, seeds};
 use proptest::prelude::*;
+
+use self::closes::double_close;
 
 /// A queue with a consumer that sleeps when it is empty. Planted: it does not look again after it has said so.
 fn hand_off(sim: &Sim, looks_again: bool) {
@@ -67,30 +71,9 @@ fn a_planted_lost_wakeup_is_found_and_the_correct_code_passes() {
 
 #[test]
 fn a_planted_double_close_is_found() {
-    let test = |sim: &Sim, atomic: bool| {
-        let closes = Arc::new(Mutex::new((false, 0)));
-        let flag = sim.threads().shared("closed");
-        for name in ["disconnect", "finish"] {
-            let (threads, closes) = (sim.threads(), Arc::clone(&closes));
-            sim.spawn(name, move || {
-                threads.visit(flag);
-                if closes.lock().unwrap().0 {
-                    return;
-                }
-                if !atomic {
-                    threads.visit(flag);
-                }
-                let mut closes = closes.lock().unwrap();
-                closes.0 = true;
-                closes.1 += 1;
-            });
-        }
-        sim.settle();
-        assert_eq!(closes.lock().unwrap().1, 1);
-    };
-    assert!(fails(|| explore_all(All::default(), |sim| test(sim, false))));
-    assert_eq!(explore_all(All::default(), |sim| test(sim, true)).runs, 2);
-    assert_eq!(explore_all(All { sleep_sets: false, ..All::default() }, |sim| test(sim, true)).runs, 6);
+    assert!(fails(|| explore_all(All::default(), |sim| double_close(sim, false))));
+    assert_eq!(explore_all(All::default(), |sim| double_close(sim, true)).runs, 2);
+    assert_eq!(explore_all(All { sleep_sets: false, ..All::default() }, |sim| double_close(sim, true)).runs, 6);
 }
 
 #[test]
