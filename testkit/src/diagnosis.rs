@@ -6,7 +6,7 @@ use handwound_reactor::Time;
 
 use crate::client::Parting;
 use crate::network::Owner;
-use crate::sockets::Kind;
+use crate::slots::Kind;
 use crate::waits::{self, Next};
 use crate::world::{Op, World};
 

@@ -209,7 +209,7 @@ impl World {
 
     fn host(&self, host: &Host) -> u32 {
         let Host::Reactor(name) = host else { return CLIENTS };
-        let named = |state: &crate::sockets::ReactorState| self.trace.text_of(state.name) == name.as_str();
+        let named = |state: &crate::slots::ReactorState| self.trace.text_of(state.name) == name.as_str();
         match self.net.reactors.iter().position(named) {
             Some(index) => index as u32,
             None => {

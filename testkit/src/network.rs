@@ -13,9 +13,9 @@ use std::io::{self, ErrorKind};
 use handwound_reactor::{Address, Close, Time};
 
 use crate::buffer::Buffer;
-use crate::client::ClientState;
+use crate::client_state::ClientState;
 use crate::line::{Line, Tick};
-use crate::sockets::ReactorState;
+use crate::slots::ReactorState;
 use crate::trace::{What, end_number};
 use crate::transcript::Transcript;
 use crate::world::{UNDER_WAY, World};

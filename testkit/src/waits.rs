@@ -249,7 +249,7 @@ pub(crate) fn deadlock(world: &World) -> Option<Deadlock> {
 /// Whether a polling thread's reactor has nothing open that could have news.
 fn deaf(world: &World, task: u32) -> bool {
     let Some(Op::Poll { reactor, .. }) = world.tasks[task as usize].op else { return false };
-    world.net.reactors[reactor as usize].slots.iter().all(|slot| slot.kind == crate::sockets::Kind::Free)
+    world.net.reactors[reactor as usize].slots.iter().all(|slot| slot.kind == crate::slots::Kind::Free)
 }
 
 /// The longest round that is looked for in a livelock, in events.
