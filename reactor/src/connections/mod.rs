@@ -201,7 +201,8 @@ impl EventLoop {
     /// Back into the table, after its wishes have been looked at.
     fn put_back(&self, mut connection: Box<Connection>) {
         // One that is being made is told once it is open.
-        if connection.stage == Stage::Open && self.0.table.take_stopping_mark(connection.sock) {
+        let may_be_told = self.is_stopping() && connection.stage == Stage::Open;
+        if may_be_told && self.0.table.take_stopping_mark(connection.sock) {
             self.call(&mut connection, |protocol, transport| protocol.stopping(transport));
         }
         if connection.transport.ending == Some(Ending::Abort) {

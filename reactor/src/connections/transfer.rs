@@ -98,18 +98,21 @@ impl EventLoop {
                 Err(error) => return self.lose(connection, error),
             }
         }
-        self.after_writing(&mut connection);
+        let was_called = self.after_writing(&mut connection);
         if connection.transport.pending_bytes() > 0 {
             return self.put_back(connection);
         }
         match connection.transport.ending {
+            // All is as it was when its wishes were last looked at, but that the output has gone.
+            None if !was_called => self.0.table.put_connection(connection),
             Some(Ending::Close) => self.discard(connection, Close::Graceful, Closed::ByUs),
             Some(Ending::Linger) if connection.stage == Stage::Open => self.linger(connection),
             _ => self.put_back(connection),
         }
     }
 
-    fn after_writing(&self, connection: &mut Connection) {
+    /// Whether the protocol was called.
+    fn after_writing(&self, connection: &mut Connection) -> bool {
         let config = &self.0.config;
         let transport = &mut connection.transport;
         let pending = transport.pending_bytes();
@@ -124,9 +127,11 @@ impl EventLoop {
             transport.output.drain(..transport.written);
             transport.written = 0;
         }
-        if pending <= config.output_low_bytes && std::mem::take(&mut connection.above_high) {
+        let has_drained = pending <= config.output_low_bytes && std::mem::take(&mut connection.above_high);
+        if has_drained {
             self.call(connection, |protocol, transport| protocol.drained(transport));
         }
+        has_drained
     }
 
     fn linger(&self, mut connection: Box<Connection>) {
