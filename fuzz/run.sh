@@ -10,9 +10,10 @@ target=${1:?which target?}
 shift
 [ -f "${1:-}" ] && set -- "$(realpath "$1")"
 cd "$(dirname "$0")"
-max_len=512
-[ "$target" = connection ] && max_len=256
-options=(-dict=http.dict -max_len="$max_len" -timeout=20 -rss_limit_mb=2048)
+options=(-dict=http.dict -timeout=20 -rss_limit_mb=2048)
+# shellcheck source=options.sh
+source ./options.sh "$target"
+options+=("${how_far[@]}")
 
 unset CARGO_TARGET_DIR
 packed=$PWD/target/packed

@@ -35,14 +35,14 @@ fi
 
 failed=()
 for target in "${targets[@]}"; do
-  max_len=512
-  [ "$target" = connection ] && max_len=256
+  # shellcheck source=options.sh
+  source fuzz/options.sh "$target"
   mkdir -p "$scratch/$target" "$scratch/packed/$target"
   # The inner bound is the fuzzer's own; the outer one is for a run that hangs past it.
   status=0
   timeout --kill-after=5 $((seconds + 120)) \
     cargo fuzz run "${how[@]}" "$target" "$scratch/$target" "$scratch/packed/$target" "fuzz/seeds/$target" -- \
-    -dict=fuzz/http.dict -max_len="$max_len" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=2048 \
+    -dict=fuzz/http.dict "${how_far[@]}" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=2048 \
     -print_final_stats=1 -verbosity=1 >"$scratch/$target.log" 2>&1 || status=$?
   executions=$(sed -n 's/^stat::number_of_executed_units: *//p' "$scratch/$target.log" | tail -n 1)
   rate=$(sed -n 's/^stat::average_exec_per_sec: *//p' "$scratch/$target.log" | tail -n 1)

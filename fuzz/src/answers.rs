@@ -16,15 +16,15 @@ pub enum Framing {
     UntilClose,
 }
 
-/// One final response.
+/// One final response. It borrows what was received: a copy of each field took an eighth of an execution of `head`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer {
+pub struct Answer<'a> {
     /// From 200 to 999.
     pub status: u16,
     /// What follows the status and a space.
-    pub reason: Vec<u8>,
+    pub reason: &'a [u8],
     /// Names and values in order.
-    pub fields: Vec<(Vec<u8>, Vec<u8>)>,
+    pub fields: Vec<(&'a [u8], &'a [u8])>,
     /// Where its body ends.
     pub framing: Framing,
     /// As far as it came.
@@ -35,19 +35,19 @@ pub struct Answer {
     pub whole: bool,
 }
 
-impl Answer {
+impl<'a> Answer<'a> {
     /// The values of all fields of this name.
-    pub fn values(&self, wanted: &str) -> Vec<&[u8]> {
-        let of_name = |(name, _): &&(Vec<u8>, Vec<u8>)| name.eq_ignore_ascii_case(wanted.as_bytes());
-        self.fields.iter().filter(of_name).map(|(_, value)| value.as_slice()).collect()
+    pub fn values(&self, wanted: &str) -> Vec<&'a [u8]> {
+        let of_name = |(name, _): &&(&[u8], &[u8])| name.eq_ignore_ascii_case(wanted.as_bytes());
+        self.fields.iter().filter(of_name).map(|(_, value)| *value).collect()
     }
 }
 
 /// All that came from a server.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Answers {
+pub struct Answers<'a> {
     /// The final responses; only the last may be incomplete.
-    pub finals: Vec<Answer>,
+    pub finals: Vec<Answer<'a>>,
     /// How many `100 Continue` there were.
     pub continues: usize,
     /// The stream ends within a head.
@@ -58,7 +58,7 @@ pub struct Answers {
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn read(stream: &[u8], is_head: impl Fn(usize) -> bool) -> Result<Answers, String> {
+pub fn read(stream: &[u8], is_head: impl Fn(usize) -> bool) -> Result<Answers<'_>, String> {
     let mut answers = Answers::default();
     let mut rest = stream;
     while !rest.is_empty() {
@@ -90,7 +90,7 @@ type Lines<'a> = Vec<&'a [u8]>;
 /// The lines of a head, and what follows its empty line; `None` where that has not come.
 fn head_lines(stream: &[u8]) -> Result<Option<(Lines<'_>, &[u8])>, String> {
     let mut rest = stream;
-    let mut lines = Vec::new();
+    let mut lines = Vec::with_capacity(8);
     while let Some(feed) = rest.iter().position(|&byte| byte == b'\n') {
         let line = rest[..feed].strip_suffix(b"\r").ok_or("a bare LF in a head")?;
         if !line.iter().all(|byte| is_text(*byte)) {
@@ -105,7 +105,7 @@ fn head_lines(stream: &[u8]) -> Result<Option<(Lines<'_>, &[u8])>, String> {
     Ok(None)
 }
 
-fn read_head(lines: &[&[u8]], is_head: bool) -> Result<Answer, String> {
+fn read_head<'a>(lines: &[&'a [u8]], is_head: bool) -> Result<Answer<'a>, String> {
     let (first, fields) = lines.split_first().ok_or("an empty line where a response should be")?;
     let status_line = first.strip_prefix(b"HTTP/1.1 ").ok_or("no version")?;
     let [a, b, c, b' ', reason @ ..] = status_line else { return Err("no status and reason".to_owned()) };
@@ -120,8 +120,8 @@ fn read_head(lines: &[&[u8]], is_head: bool) -> Result<Answer, String> {
     }
     let mut answer = Answer {
         status,
-        reason: reason.to_vec(),
-        fields: Vec::new(),
+        reason,
+        fields: Vec::with_capacity(fields.len()),
         framing: Framing::Bodiless,
         body: Vec::new(),
         closes: false,
@@ -129,7 +129,7 @@ fn read_head(lines: &[&[u8]], is_head: bool) -> Result<Answer, String> {
     };
     for line in fields {
         let (name, value) = field_line(line).ok_or("a line that is no field")?;
-        answer.fields.push((name.to_vec(), trimmed(value).to_vec()));
+        answer.fields.push((name, trimmed(value)));
     }
     answer.closes = match &answer.values("Connection")[..] {
         [] | [b"keep-alive"] => false,
@@ -140,7 +140,7 @@ fn read_head(lines: &[&[u8]], is_head: bool) -> Result<Answer, String> {
     Ok(answer)
 }
 
-fn framing(answer: &Answer, is_head: bool) -> Result<Framing, String> {
+fn framing(answer: &Answer<'_>, is_head: bool) -> Result<Framing, String> {
     let declared = match &answer.values("Content-Length")[..] {
         [] => None,
         [one] if !one.is_empty() && one.iter().all(u8::is_ascii_digit) => {
@@ -167,7 +167,7 @@ fn framing(answer: &Answer, is_head: bool) -> Result<Framing, String> {
     }
 }
 
-fn read_body(answer: &mut Answer, rest: &mut &[u8]) -> Result<(), String> {
+fn read_body(answer: &mut Answer<'_>, rest: &mut &[u8]) -> Result<(), String> {
     match answer.framing {
         Framing::Bodiless => {}
         Framing::UntilClose => answer.body = std::mem::take(rest).to_vec(),

@@ -166,8 +166,8 @@ fn check_deaf(connection: &mut Connection, log: &Log) {
     connection.receive(&LATE[4..], Time::ZERO);
     connection.handle_deadline(Time::ZERO + Duration::from_secs(1 << 20));
     connection.receive_end(Time::ZERO);
-    let head = ResponseHead::default();
-    connection.respond(&head, wall());
+    static LATE_HEAD: LazyLock<ResponseHead> = LazyLock::new(ResponseHead::default);
+    connection.respond(&LATE_HEAD, wall());
     assert_eq!(connection.send_body(b"late"), BodyFit::Omitted);
     let _nothing_to_finish = connection.finish(Time::ZERO);
     connection.fail();

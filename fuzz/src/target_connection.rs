@@ -323,7 +323,7 @@ fn check_calls(peer: &Peer, requests: &[Asked], notes: &Notes, is_exact: bool) {
 }
 
 /// A response that no request accounts for.
-fn check_refusal(answer: &Answer, end: End, stopped: bool) {
+fn check_refusal(answer: &Answer<'_>, end: End, stopped: bool) {
     let may_be = matches!(end, End::Refused | End::Undecided) || stopped;
     assert!(may_be && answer.status >= 400 && answer.closes, "status {} for nothing", answer.status);
 }

@@ -38,10 +38,10 @@ impl OwnLines {
         self.from = UNIX_EPOCH + Duration::from_secs(second);
         self.until = self.from + Duration::from_secs(1);
         if self.lines.is_empty() {
-            let server = server.map(|server| format!("Server: {server}\r\n")).unwrap_or_default();
-            self.lines.reserve_exact(DATE_BYTES + server.len());
+            let server = server.map_or([""; 3], |server| ["Server: ", server, "\r\n"]);
+            self.lines.reserve_exact(DATE_BYTES + server.iter().map(|part| part.len()).sum::<usize>());
             self.lines.resize(DATE_BYTES, b' ');
-            self.lines.extend_from_slice(server.as_bytes());
+            server.iter().for_each(|part| self.lines.extend_from_slice(part.as_bytes()));
         }
         let date = httpdate::HttpDate::from(self.from);
         write!(&mut self.lines[..DATE_BYTES], "Date: {date}\r\n").expect("the format has a fixed length, which fits");
