@@ -168,7 +168,8 @@ impl Client {
     /// Later, when `script` takes more than there is, or calls into the world.
     pub fn script(&self, script: impl FnMut(&[u8], &mut Vec<u8>) -> usize + Send + 'static) {
         self.enter(|w| {
-            w.net.clients[self.index as usize].script = Some(Script { answers: Box::new(script), send: Vec::new() });
+            w.net.clients[self.index as usize].script =
+                Some(Box::new(Script { answers: Box::new(script), send: Vec::new() }));
             w.client_script(self.index);
         });
     }

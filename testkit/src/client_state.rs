@@ -51,7 +51,7 @@ pub(crate) struct ClientState {
     /// It has left, but what it sent before is still to go out.
     pub(crate) lingering: bool,
     /// Answers what comes; see `Client::script`.
-    pub(crate) script: Option<Script>,
+    pub(crate) script: Option<Box<Script>>,
     /// The number by which traces know its connection.
     pub(crate) serial: u32,
     pub(crate) transcript: Transcript,

@@ -119,6 +119,9 @@ impl Transcript {
 
 fn keep(kept: &mut Vec<u8>, bytes: &[u8]) {
     let room = BYTES_MAX - kept.len();
+    if room == 0 {
+        return;
+    }
     kept.extend_from_slice(&bytes[..bytes.len().min(room)]);
 }
 
