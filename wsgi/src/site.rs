@@ -34,8 +34,11 @@ pub struct SiteConfig {
     /// Bytes of one response that wait between its worker and the connection's output; above it the worker parks.
     /// 256 KiB. A client that reads nothing costs up to about three times this, and the output's mark.
     pub response_bytes_max: usize,
-    /// How long a client may take no byte of a response that waits for it.
+    /// How long a client may take next to nothing of a response that waits for it: less than it would at the rate below,
+    /// and less than there is.
     pub send_timeout: Duration,
+    /// Bytes a second; 240. Who takes a byte now and then would hold a worker for ever. 0: any byte is enough.
+    pub send_bytes_per_second_min: u64,
 }
 
 impl Default for SiteConfig {
@@ -46,7 +49,16 @@ impl Default for SiteConfig {
             body_folder: None,
             response_bytes_max: 256 << 10,
             send_timeout: Duration::from_secs(60),
+            send_bytes_per_second_min: 240,
         }
+    }
+}
+
+impl SiteConfig {
+    /// What a client has to take within the send timeout, if that much waits for it.
+    fn send_bytes_min(&self) -> u64 {
+        let bytes = u128::from(self.send_bytes_per_second_min) * self.send_timeout.as_millis() / 1000;
+        u64::try_from(bytes).unwrap_or(u64::MAX).max(1)
     }
 }
 
@@ -114,7 +126,7 @@ struct HttpProtocol {
     taken: Taken,
     /// The response that is being sent was told that it is too long.
     surplus_logged: bool,
-    /// What had been written when the send timeout was last set.
+    /// What had been written when the client had last taken enough, and when that was.
     progress: Option<(u64, Time)>,
 }
 
@@ -149,8 +161,9 @@ impl Protocol for HttpProtocol {
     fn timed_out(&mut self, transport: &mut Transport) {
         if transport.pending_bytes() > 0 {
             let (written, since) = self.progress.unwrap_or((transport.written_bytes(), transport.now()));
-            if written == transport.written_bytes() && transport.now() - since >= self.site.config.send_timeout {
-                tracing::debug!(peer = %transport.peer(), "a client took nothing of its response for too long");
+            let is_late = transport.now() - since >= self.site.config.send_timeout;
+            if is_late && transport.written_bytes() - written < self.site.config.send_bytes_min() {
+                tracing::debug!(peer = %transport.peer(), "a client took next to nothing of its response for too long");
                 return transport.abort();
             }
         }
@@ -429,7 +442,7 @@ impl HttpProtocol {
         }
     }
 
-    /// While output waits, the client has to take some of it now and then.
+    /// While output waits, the client has to take enough of it in time. What it took fast before buys it nothing.
     fn sending_deadline(&mut self, transport: &Transport) -> Option<Time> {
         if transport.pending_bytes() == 0 {
             self.progress = None;
@@ -437,7 +450,7 @@ impl HttpProtocol {
         }
         let (written, now) = (transport.written_bytes(), transport.now());
         let since = match self.progress {
-            Some((before, since)) if before == written => since,
+            Some((before, since)) if written - before < self.site.config.send_bytes_min() => since,
             _ => {
                 self.progress = Some((written, now));
                 now

@@ -129,7 +129,9 @@ pub struct Http {
     #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = values::seconds)]
     pub idle_timeout: Duration,
 
-    /// How long a client may take nothing of a response that waits for it.
+    /// How long a client may take next to nothing of a response that waits for it.
+    ///
+    /// That is less than 240 bytes for each second of this time, and less than there is.
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = values::seconds)]
     pub send_timeout: Duration,
 }
