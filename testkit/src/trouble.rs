@@ -3,6 +3,7 @@
 //! A family does not ask before every call whether to strike: it draws the gap to its next strike and counts it
 //! down. Each draws from a stream of its own. A gap drawn as 0 ends without a strike, so that the plain choice is no fault.
 
+use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
 use std::time::Duration;
 
@@ -150,6 +151,17 @@ impl Gap {
     }
 }
 
+/// The gaps of a family, one for each who calls: what befalls one does not move what befalls another, and goes by itself
+/// when a run is shrunk.
+#[derive(Debug, Default)]
+struct Gaps(BTreeMap<u32, Gap>);
+
+impl Gaps {
+    fn of(&mut self, actor: u32) -> &mut Gap {
+        self.0.entry(actor).or_default()
+    }
+}
+
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
     calls: Vec<(Call, u64, SystemError)>,
@@ -161,12 +173,12 @@ pub(crate) struct Faults {
     pub(crate) connects: Vec<(u32, bool)>,
     timed: Vec<Fault>,
     pub(crate) trouble: Trouble,
-    accepts: Gap,
-    sockets: Gap,
-    starts: Gap,
-    dates: Gap,
-    signals: Gap,
-    transfers: Gap,
+    accepts: Gaps,
+    sockets: Gaps,
+    starts: Gaps,
+    dates: Gaps,
+    signals: Gaps,
+    transfers: Gaps,
     date_ahead: Duration,
     date_back: Duration,
 }
@@ -249,7 +261,7 @@ impl World {
         let (actor, choices) = (self.actor, &mut self.choices);
         self.faults.trouble.signals
             && matches!(call, Call::Accept | Call::Read | Call::Write | Call::Poll)
-            && self.faults.signals.strike(6, || choices.draw_for(Family::Signals, actor, 256, "next signal"))
+            && self.faults.signals.of(actor).strike(6, || choices.draw_for(Family::Signals, actor, 256, "next signal"))
     }
 
     fn trouble_with(&mut self, call: Call, unix: bool) -> Option<SystemError> {
@@ -259,7 +271,7 @@ impl World {
         if usual.is_empty() {
             return None;
         }
-        let (gap, family, mean, label) = match call {
+        let (gaps, family, mean, label) = match call {
             Call::Accept if trouble.accepts => (&mut faults.accepts, Family::Accepts, 4, "next failing accept"),
             Call::Connect | Call::Listen if trouble.sockets => {
                 (&mut faults.sockets, Family::Sockets, 4, "next failing socket")
@@ -270,7 +282,7 @@ impl World {
             }
             _ => return None,
         };
-        if !gap.strike(mean, || choices.draw_for(family, actor, 256, label)) {
+        if !gaps.of(actor).strike(mean, || choices.draw_for(family, actor, 256, label)) {
             return None;
         }
         let usual = usual[self.draw(family, usual.len() as u32, "error") as usize];
@@ -378,7 +390,7 @@ impl World {
         self.touch_plans();
         let (actor, choices) = (self.actor, &mut self.choices);
         if self.faults.trouble.date
-            && self.faults.dates.strike(3, || choices.draw_for(Family::Date, actor, 256, "next jump"))
+            && self.faults.dates.of(actor).strike(3, || choices.draw_for(Family::Date, actor, 256, "next jump"))
         {
             let back = self.draw(Family::Date, 2, "back") == 1;
             let seconds = [1, 60, 3_600, 86_400][self.draw(Family::Date, 4, "how far") as usize];

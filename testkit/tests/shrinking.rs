@@ -1,8 +1,10 @@
 //! What a run on a bad network is shrunk to: the decisions about one connection, whatever was going on in others.
 #![allow(clippy::unwrap_used)]
 
-use handwound_reactor::{Address, EventLoop, ListenOptions, Protocol, Transport};
-use handwound_testkit::{Exploration, Failure, NetworkOptions, Sim};
+use std::time::Duration;
+
+use handwound_reactor::{Address, EventLoop, ListenOptions, Protocol, Reactor, Threads, Transport};
+use handwound_testkit::{Exploration, Failure, NetworkOptions, Sim, Trouble};
 
 /// Sends back what comes. Planted: of what comes in three pieces and more, the third is lost.
 #[derive(Default)]
@@ -57,4 +59,38 @@ fn one_clients_decisions_are_left_of_those_of_many() {
         assert!(failure.choices > 20, "there was something to shrink: {}", failure.choices);
         assert!(failure.shrunk_choices <= 6, "{failure}");
     }
+}
+
+/// Two servers on troubled systems, which act in turn. Planted: one of them does not survive its second failing accept.
+fn troubled(sim: &Sim) {
+    let mut trouble = Trouble::none();
+    trouble.accepts = true;
+    sim.set_trouble(trouble);
+    sim.set_network(NetworkOptions::calm());
+    for (name, port) in [("frail", 1), ("sturdy", 2)] {
+        let (mut reactor, threads) = (sim.reactor(name), sim.threads());
+        let address = Address::Tcp(([127, 0, 0, 1], port).into());
+        let listener = reactor.listen(&address, &ListenOptions::default()).unwrap();
+        sim.spawn(name, move || {
+            let mut failures = 0;
+            for _ in 0..12 {
+                threads.sleep(Duration::from_millis(1));
+                reactor.connect(&address).unwrap();
+                failures += u32::from(reactor.accept(listener).is_err());
+                assert!(name != "frail" || failures < 2, "the second failure");
+            }
+        });
+    }
+    sim.settle();
+}
+
+#[test]
+fn one_servers_failing_calls_are_left_of_those_of_two() {
+    let mut choices = 0;
+    for first in 0..20 {
+        let failure = Exploration::random(1000 * first..1000 * first + 100).check(troubled).unwrap_err();
+        assert!(failure.shrunk_choices <= 2, "{failure}");
+        choices += failure.choices;
+    }
+    assert!(choices > 100, "there was something to shrink: {choices}");
 }
