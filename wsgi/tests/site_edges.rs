@@ -1,6 +1,7 @@
 //! A site where something around the request is not as it should be: the pool, the configuration, the application.
 #![allow(clippy::unwrap_used)]
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use handwound_reactor::{Address, EventLoop, ListenOptions, ThreadPool};
@@ -24,6 +25,20 @@ impl Resource for Fixed {
     }
 }
 
+/// Has a child for a request of which it is told the whole path.
+struct Guard;
+
+impl Resource for Guard {
+    fn get_child(&self, _segment: &[u8], request: &Request) -> Option<Rc<dyn Resource>> {
+        let is_whole = request.script_name().is_empty() && request.path_info() == request.raw_uri();
+        is_whole.then(|| Rc::new(Fixed) as Rc<dyn Resource>)
+    }
+
+    fn render(&self, _request: &Request) -> Rendered {
+        Rendered::Now(Response::text("403 Forbidden", "no"))
+    }
+}
+
 /// Statuses and bodies of these requests to a tree with a fixed resource, and an application on `pool`.
 fn answers(paths: &[&str], stopped: bool) -> Vec<(u16, String)> {
     let sim = Sim::new(Choices::calm());
@@ -35,6 +50,7 @@ fn answers(paths: &[&str], stopped: bool) -> Vec<(u16, String)> {
     }
     let root = Branch::new();
     root.put_child("fixed", Fixed);
+    root.put_child("guard", Guard);
     root.put_child("app", WsgiResource::new(&reactor, pool, hello));
     let at = Address::from(std::net::SocketAddr::from(([127, 0, 0, 1], 80)));
     Site::new(root).listen(&reactor, &at, &ListenOptions::default()).unwrap();
@@ -56,6 +72,13 @@ fn applications_and_fixed_answers_take_turns_on_one_connection() {
     let (app, fixed) = ((200, "hello".to_owned()), (200, "fixed".to_owned()));
     let found = answers(&["/app", "/fixed", "/app", "/fixed", "/fixed"], false);
     assert_eq!(found, [app.clone(), fixed.clone(), app, fixed.clone(), fixed]);
+}
+
+/// A resource on the way saw the path of the connection's last request, or none.
+#[test]
+fn who_is_asked_on_the_way_sees_the_path_of_this_request() {
+    let found = answers(&["/guard/x", "/app/a/long/way", "/guard/y", "/app", "/guard/z"], false);
+    assert_eq!(found.iter().map(|(status, _)| *status).collect::<Vec<_>>(), [200, 200, 200, 200, 200]);
 }
 
 /// Also where the last request has only lent its head to the exchange that is kept for the next.
