@@ -26,7 +26,6 @@ use std::io;
 use std::ops::RangeInclusive;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 pub use self::config::PoolConfig;
@@ -79,7 +78,6 @@ struct Pool {
     watched_queue: Watched,
     /// A worker has been woken or started and has not reached its first job.
     standby: AtomicBool,
-    busy: AtomicUsize,
     roster: Mutex<Roster>,
     watched_roster: Watched,
     hook: Mutex<Option<Arc<dyn WorkerHook>>>,
@@ -105,7 +103,6 @@ impl ThreadPool {
             queued: AtomicUsize::new(0),
             watched_queue: threads.watched("pool queue"),
             standby: AtomicBool::new(false),
-            busy: AtomicUsize::new(0),
             roster: Mutex::new(Roster {
                 phase: Phase::New,
                 queue: VecDeque::new(),
@@ -237,8 +234,8 @@ impl ThreadPool {
 
     /// How many of what there are.
     pub fn counts(&self) -> Counts {
-        let threads = self.0.roster().workers.len();
-        let busy = self.0.busy.load(Ordering::SeqCst).min(threads);
+        let workers = self.0.roster().workers.clone();
+        let (threads, busy) = (workers.len(), workers.iter().filter(|worker| worker.is_busy()).count());
         Counts { threads, busy, idle: threads - busy, queued: self.0.queued() }
     }
 

@@ -46,6 +46,10 @@ impl Slot {
         drop(before);
     }
 
+    pub(super) fn is_busy(&self) -> bool {
+        !matches!(*self.running.lock().expect("nothing panics under a slot's lock"), Running::Nothing)
+    }
+
     pub(super) fn busy(&self) -> Option<Busy> {
         let running = self.running.lock().expect("nothing panics under a slot's lock").clone();
         let job = running.describe()?;

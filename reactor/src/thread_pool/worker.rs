@@ -159,15 +159,12 @@ enum Wait {
 }
 
 fn run(slot: &Slot, task: Task, worker: &mut Worker<'_>) {
-    let pool = worker.pool;
-    pool.busy.fetch_add(1, Ordering::SeqCst);
     slot.set(Running::of(&task));
     let outcome = catch_unwind(AssertUnwindSafe(|| match task {
         Task::Call(call, _) => call(),
         Task::Job(job) => job.run(worker),
     }));
     slot.set(Running::Nothing);
-    pool.busy.fetch_sub(1, Ordering::SeqCst);
     if let Err(payload) = outcome {
         tracing::error!(worker = slot.name, panic = panic_text(&*payload), "a job panicked; its worker goes on");
     }
