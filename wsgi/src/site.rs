@@ -116,6 +116,15 @@ enum Stage {
     Running(Arc<Exchange>, #[expect(dead_code, reason = "held for its drop")] Expectation),
 }
 
+/// Of the output that waits.
+struct Progress {
+    /// What had been written when the client had last taken enough, or all.
+    written: u64,
+    since: Time,
+    /// What will have been written once it has taken all there is.
+    queued: u64,
+}
+
 struct HttpProtocol {
     site: Rc<Shared>,
     watched: Watched,
@@ -126,8 +135,7 @@ struct HttpProtocol {
     taken: Taken,
     /// The response that is being sent was told that it is too long.
     surplus_logged: bool,
-    /// What had been written when the client had last taken enough, and when that was.
-    progress: Option<(u64, Time)>,
+    progress: Option<Progress>,
 }
 
 impl Protocol for HttpProtocol {
@@ -160,9 +168,12 @@ impl Protocol for HttpProtocol {
 
     fn timed_out(&mut self, transport: &mut Transport) {
         if transport.pending_bytes() > 0 {
-            let (written, since) = self.progress.unwrap_or((transport.written_bytes(), transport.now()));
-            let is_late = transport.now() - since >= self.site.config.send_timeout;
-            if is_late && transport.written_bytes() - written < self.site.config.send_bytes_min() {
+            let config = &self.site.config;
+            let is_late = |progress: &Progress| {
+                transport.now() - progress.since >= config.send_timeout
+                    && transport.written_bytes() - progress.written < config.send_bytes_min()
+            };
+            if self.progress.as_ref().is_some_and(is_late) {
                 tracing::debug!(peer = %transport.peer(), "a client took next to nothing of its response for too long");
                 return transport.abort();
             }
@@ -442,21 +453,20 @@ impl HttpProtocol {
         }
     }
 
-    /// While output waits, the client has to take enough of it in time. What it took fast before buys it nothing.
+    /// While output waits, the client has to take enough of it, or all, in time. What it took fast before buys it nothing.
     fn sending_deadline(&mut self, transport: &Transport) -> Option<Time> {
         if transport.pending_bytes() == 0 {
             self.progress = None;
             return None;
         }
         let (written, now) = (transport.written_bytes(), transport.now());
-        let since = match self.progress {
-            Some((before, since)) if written - before < self.site.config.send_bytes_min() => since,
-            _ => {
-                self.progress = Some((written, now));
-                now
-            }
-        };
-        Some(since + self.site.config.send_timeout)
+        let enough = self.site.config.send_bytes_min();
+        // All that waited may be gone without a word, and what waits now be new: see `Protocol::drained`.
+        let goes_on = |last: &Progress| written < last.queued && written - last.written < enough;
+        let last = self.progress.take().filter(goes_on);
+        let progress = self.progress.insert(last.unwrap_or(Progress { written, since: now, queued: 0 }));
+        progress.queued = written + transport.pending_bytes() as u64;
+        Some(progress.since + self.site.config.send_timeout)
     }
 }
 

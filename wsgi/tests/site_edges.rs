@@ -4,7 +4,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use handwound_reactor::{Address, EventLoop, ListenOptions, ThreadPool};
+use handwound_reactor::{Address, EventLoop, ListenOptions, ThreadPool, Threads};
 use handwound_testkit::{Choices, Parting, Sim};
 use handwound_wsgi::testing::serve;
 use handwound_wsgi::{Branch, Call, Failure, Rendered, Request, Resource, Response, Site, SiteConfig, WsgiResource};
@@ -132,4 +132,28 @@ fn a_failure_that_an_orderly_end_would_hide_is_a_reset() {
     client.send("GET / HTTP/1.0\r\n\r\n");
     sim.advance(SECOND);
     assert_eq!(client.closing(), Parting::Reset);
+}
+
+/// A slow stream, each piece of which the client took all of before the next came. That it was little, and that a piece
+/// was under way when the send timeout was over since the first, got it cut.
+#[test]
+fn who_takes_all_there_is_is_not_cut_because_that_is_little() {
+    let sim = Sim::new(Choices::calm());
+    let mut network = sim.network();
+    network.receive_buffer_bytes = 100;
+    sim.set_network(network);
+    let threads = sim.threads();
+    let server = serve(&sim, 1, move |call: &Call| -> Result<(), Failure> {
+        call.start_response("200 OK", &[])?;
+        for _ in 0..40 {
+            call.write(&[b'x'; 600])?;
+            threads.sleep(Duration::from_millis(3500));
+        }
+        Ok(())
+    });
+    let client = server.connect(&sim).read_in(100).every(Duration::from_millis(100));
+    client.window(100);
+    client.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    sim.advance(200 * SECOND);
+    assert_eq!(client.received_text().matches('x').count(), 40 * 600);
 }
