@@ -8,7 +8,7 @@ use handwound_reactor::{Address, Close};
 
 use crate::buffer::Buffer;
 use crate::client::Parting;
-use crate::network::{End, Link, Owner};
+use crate::network::{Link, Owner};
 use crate::pace::Pacing;
 use crate::trace::{What, end_number};
 use crate::transcript::Transcript;
@@ -175,13 +175,13 @@ impl World {
     /// Whether a client's bytes go out in one piece, as they are: most do, and need no outbox.
     fn passes_at_once(&mut self, client: u32, bytes: usize) -> bool {
         let state = &self.net.clients[client as usize];
-        let connection = state.connection;
-        let up = |end: &End| end.link == Link::Up && !end.dead;
+        let [mine, theirs] = &self.net.connections[state.connection as usize].ends;
         bytes > 0
             && state.outbox.is_empty()
             && state.writes.is_none()
-            && up(self.end_of(connection, 0))
-            && self.room(connection, 0) >= bytes
+            && mine.link == Link::Up
+            && !mine.dead
+            && theirs.room() >= bytes
             && !(self.network.short_writes && bytes > 1 && !self.net.clients[client as usize].short.passes())
     }
 

@@ -44,6 +44,11 @@ impl Line {
         self.broken.is_some()
     }
 
+    /// Whether it neither is broken nor will be.
+    pub(crate) fn is_sound(&self) -> bool {
+        self.breaks.is_empty() && self.broken.is_none()
+    }
+
     /// Whether it has fallen silent.
     pub(crate) fn is_silent(&self) -> bool {
         self.broken == Some(Break::Stall)

@@ -7,6 +7,11 @@ use crate::network::{Cargo, End};
 use crate::world::World;
 
 impl End {
+    /// How many bytes its peer could write now.
+    pub(crate) fn room(&self) -> usize {
+        self.room_max.saturating_sub(self.inbox.len() + self.under_way.len())
+    }
+
     /// Whether the peer's system still has some of what was written here: until a half of what is the reader's is free.
     pub(crate) fn crowded(&self) -> bool {
         self.pressed && self.inbox.len() > self.room_max / 4
@@ -24,21 +29,23 @@ impl End {
 impl World {
     /// How many bytes `side` could write now.
     pub(crate) fn room(&mut self, connection: u32, side: u8) -> usize {
-        let peer = self.end_of(connection, 1 - side);
-        peer.room_max.saturating_sub(peer.inbox.len() + peer.under_way.len())
+        self.end_of(connection, 1 - side).room()
     }
 
     /// After bytes were taken from the inbox of `side`: lets its peer write again.
     pub(crate) fn freed(&mut self, connection: u32, side: u8) {
-        let writer = 1 - side;
-        let room = self.room(connection, writer);
-        let room_max = self.end_of(connection, side).room_max;
+        let is_unix = self.is_unix(connection);
+        let end = self.end_of(connection, side);
+        let room = end.room();
         // Systems wait until a notable part is free, so that writers are not woken for every byte.
-        let notable = if self.is_unix(connection) { room_max - room_max / 4 } else { room_max.div_ceil(3) };
+        let notable = if is_unix { end.room_max - end.room_max / 4 } else { end.room_max.div_ceil(3) };
         if room >= notable {
-            self.writable(connection, writer);
+            self.writable(connection, 1 - side);
         }
         let end = self.end_of(connection, side);
+        if !end.pressed && !end.end_waits {
+            return;
+        }
         let empty = end.inbox.is_empty() && end.under_way.is_empty();
         end.pressed &= !empty;
         if end.end_waits && !end.crowded() {
