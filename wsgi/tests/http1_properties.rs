@@ -79,6 +79,43 @@ fn conversation() -> impl Strategy<Value = Vec<u8>> {
     vec(fragment(), 0..8).prop_map(|fragments| fragments.concat())
 }
 
+/// Heads whose request line is good, and fields that are not quite: what is read at once where it comes whole, and line by
+/// line where it does not. Something may stand before or behind.
+fn head() -> impl Strategy<Value = Vec<u8>> {
+    let field = select(vec![
+        "Host: h",
+        "Host:h",
+        "X: y",
+        "X:",
+        "X_Y: z ",
+        "Content-Length: 2",
+        "Connection: close",
+        "Transfer-Encoding: chunked",
+        " folded",
+        "\tfolded",
+        "X : y",
+        ": y",
+        "X",
+        "X: \0",
+        "X: y\r",
+        "\rX: y",
+        "X: \u{e9}\t",
+        "",
+        "X: some more, so that there are heads at the bound and beyond",
+    ]);
+    let line_end = prop_oneof![20 => Just("\r\n"), 1 => Just("\n"), 1 => Just("\r")];
+    let line = (prop_oneof![Just("X: y"), field], line_end).prop_map(|(field, end)| field.to_owned() + end);
+    let before = prop_oneof![8 => Just(""), 1 => Just("\r\n"), 1 => Just("GET /a HTTP/1.1\r\nHost: h\r\n\r\n")];
+    let behind =
+        select(vec!["", "", "hi", "\r\n", "\r\n\r\n", "GET /b HTTP/1.1\r\n\r\n", "GET /b HTTP/1.0\r\nX: y\r\n\r\n"]);
+    let end = prop_oneof![8 => Just("\r\n"), 1 => Just("\n"), 1 => Just("")];
+    (before, select(vec!["1.0", "1.1"]), vec(line, 0..8), end, behind).prop_map(
+        |(before, version, lines, end, behind)| {
+            format!("{before}GET / HTTP/{version}\r\n{}{end}{behind}", lines.concat()).into_bytes()
+        },
+    )
+}
+
 fn cuts_of(input: &[u8], cuts: &[Index]) -> Vec<usize> {
     let mut cuts: Vec<_> = cuts.iter().map(|cut| cut.index(input.len() + 1)).collect();
     cuts.sort_unstable();
@@ -174,6 +211,13 @@ proptest! {
         let whole = observe(&input, &[], &tight());
         prop_assert_eq!(&whole, &observe(&input, &cuts_of(&input, &cuts), &tight()));
         prop_assert_eq!(&whole, &observe(&input, &every_byte(&input), &tight()));
+    }
+
+    #[test]
+    fn a_head_that_comes_whole_is_judged_as_one_that_does_not(input in head(), less in 0..8_usize) {
+        // The bound is where most heads end, or nearly.
+        let config = Config { head_bytes_max: input.len() + 2 - less, ..tight() };
+        prop_assert_eq!(observe(&input, &[], &config), observe(&input, &every_byte(&input), &config));
     }
 
     #[test]
