@@ -55,9 +55,14 @@ impl Default for SiteConfig {
 }
 
 impl SiteConfig {
+    /// The send timeout, but what has just been queued is offered to the client before it can be late.
+    fn send_patience(&self) -> Duration {
+        self.send_timeout.max(Duration::from_millis(1))
+    }
+
     /// What a client has to take within the send timeout, if that much waits for it.
     fn send_bytes_min(&self) -> u64 {
-        let bytes = u128::from(self.send_bytes_per_second_min) * self.send_timeout.as_millis() / 1000;
+        let bytes = u128::from(self.send_bytes_per_second_min).saturating_mul(self.send_timeout.as_millis()) / 1000;
         u64::try_from(bytes).unwrap_or(u64::MAX).max(1)
     }
 }
@@ -170,7 +175,7 @@ impl Protocol for HttpProtocol {
         if transport.pending_bytes() > 0 {
             let config = &self.site.config;
             let is_late = |progress: &Progress| {
-                transport.now() - progress.since >= config.send_timeout
+                transport.now() - progress.since >= config.send_patience()
                     && transport.written_bytes() - progress.written < config.send_bytes_min()
             };
             if self.progress.as_ref().is_some_and(is_late) {
@@ -466,7 +471,7 @@ impl HttpProtocol {
         let last = self.progress.take().filter(goes_on);
         let progress = self.progress.insert(last.unwrap_or(Progress { written, since: now, queued: 0 }));
         progress.queued = written + transport.pending_bytes() as u64;
-        Some(progress.since + self.site.config.send_timeout)
+        Some(progress.since + self.site.config.send_patience())
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use handwound_reactor::{Address, EventLoop, ListenOptions, ThreadPool, Threads};
 use handwound_testkit::{Choices, Parting, Sim};
-use handwound_wsgi::testing::serve;
+use handwound_wsgi::testing::{Server, serve};
 use handwound_wsgi::{Branch, Call, Failure, Rendered, Request, Resource, Response, Site, SiteConfig, WsgiResource};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -156,4 +156,35 @@ fn who_takes_all_there_is_is_not_cut_because_that_is_little() {
     client.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
     sim.advance(200 * SECOND);
     assert_eq!(client.received_text().matches('x').count(), 40 * 600);
+}
+
+/// How much of a response a client has within 20 seconds that takes it at once, or nothing of it; and whether it is cut.
+fn taken(send_timeout: Duration, send_bytes_per_second_min: u64, at_once: bool) -> (usize, bool) {
+    let mut config = SiteConfig::default();
+    (config.send_timeout, config.send_bytes_per_second_min) = (send_timeout, send_bytes_per_second_min);
+    let sim = Sim::new(Choices::calm());
+    let application = |call: &Call| -> Result<(), Failure> {
+        call.start_response("200 OK", &[])?;
+        Ok(call.write(&[b'x'; 5_000])?)
+    };
+    let server = Server::prepare(&sim, 1, application, config);
+    server.run(&sim);
+    let client = server.connect(&sim);
+    if !at_once {
+        client.window(1_000);
+    }
+    client.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    sim.advance(20 * SECOND);
+    (client.received_text().matches('x').count(), server.event_loop.connections() == 0)
+}
+
+/// It was late before it had been offered anything. And the product of the two was more than any number.
+#[test]
+fn who_takes_all_at_once_is_served_whatever_the_send_timeout() {
+    for (timeout, rate) in [(Duration::ZERO, 240), (Duration::ZERO, 0), (Duration::MAX, 240), (Duration::MAX, u64::MAX)]
+    {
+        assert_eq!(taken(timeout, rate, true), (5_000, false), "{timeout:?} {rate}");
+    }
+    assert_eq!(taken(Duration::ZERO, 240, false), (0, true));
+    assert_eq!(taken(Duration::MAX, 240, false), (0, false));
 }
