@@ -205,17 +205,20 @@ impl World {
         let mut outbox = std::mem::take(&mut self.net.clients[client as usize].outbox);
         while link == Link::Up && !outbox.is_empty() {
             let mut room = self.room(connection, 0);
-            if outbox.len() > room {
+            if room == 0 {
                 self.press(connection, 0);
             }
-            room = room.min(outbox.len());
             if room == 0 || self.end_of(connection, 0).dead {
                 break;
             }
-            room = room.min(self.may_write(client));
-            if room == 0 {
+            let asked = self.may_write(client).min(outbox.len());
+            if asked == 0 {
                 break;
             }
+            if asked > room {
+                self.press(connection, 0);
+            }
+            room = room.min(asked);
             let segment = if self.network.short_writes { self.segment_of(client, room) } else { room };
             let at = self.now;
             self.net.clients[client as usize].transcript.sent(at, &outbox.as_slice()[..segment]);

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::io::{ErrorKind, IoSlice};
+use std::time::Duration;
 
 use handwound_reactor::{Address, Close, Event, ListenOptions, Reactor, Sock, Time};
 use handwound_testkit::{Choices, MockReactor, Parting, Sim};
@@ -359,4 +360,20 @@ fn a_refused_client_receives_nothing_of_another() {
     assert_eq!((refused.received_text().as_str(), refused.closing()), ("", Parting::Refused));
     slow.read(100);
     assert_eq!(slow.received_text(), "for the slow one");
+}
+
+/// It had room for each write, but not for all that it still wanted to write.
+#[test]
+fn who_writes_slowly_and_finds_room_each_time_has_sent_all_of_it() {
+    let ground = Ground::new();
+    let mut options = ground.sim.network();
+    options.receive_buffer_bytes = 64;
+    ground.sim.set_network(options);
+    let mut ground = Ground::on(ground.sim);
+    let client = ground.sim.connect(&ground.address).write_in(10).every(Duration::from_secs(1));
+    let sock = ground.accept();
+    client.send([b'x'; 80]);
+    ground.sim.advance(Duration::from_millis(3_500));
+    client.reset();
+    assert_eq!(ground.read(sock), Ok((vec![b'x'; 40], false)));
 }
