@@ -16,7 +16,7 @@ pub enum Framing {
     UntilClose,
 }
 
-/// One final response. It borrows what was received: a copy of each field took an eighth of an execution of `head`.
+/// One final response. It borrows what was received: a copy of each field took a tenth of an execution of `head`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer<'a> {
     /// From 200 to 999.

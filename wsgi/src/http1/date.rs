@@ -12,7 +12,7 @@ const LAST_SECOND: u64 = 253_402_300_799;
 pub(crate) struct OwnLines {
     /// Empty until they are needed: a connection may be idle for ever.
     lines: Vec<u8>,
-    /// The second that the date is of. Two comparisons find that it has not passed, a division takes three times as long.
+    /// The second that the date is of: two comparisons find that it has not passed, with no division.
     from: SystemTime,
     until: SystemTime,
 }

@@ -67,9 +67,9 @@ impl HeadParser {
         }
     }
 
-    /// The head that `input` begins with, and its length, if it can be had without a look at its lines first: that takes
-    /// a third of what a small head costs, and most come whole. `None` whenever something is not as it should be, also
-    /// where this is not enough to tell: then the lines say what, and whatever is refused is refused there.
+    /// The head that `input` begins with, and its length, if it can be had without a look at its lines first: most heads
+    /// come whole. `None` whenever something is not as it should be, also where this is not enough to tell: then the
+    /// lines say what, and whatever is refused is refused there.
     ///
     /// To be asked once a head. Where it was for nothing, [`AT_ONCE_BYTES_MAX`] have been looked at once more.
     pub(crate) fn finish_at_once(
@@ -131,7 +131,7 @@ impl HeadParser {
     }
 }
 
-/// A head with more bytes of fields is looked at line by line, which takes a smaller part of what it costs.
+/// A head with more bytes of fields is looked at line by line: there must not be much to look at once more.
 const AT_ONCE_BYTES_MAX: usize = 512;
 
 /// Where `part` stands in `whole`. Both are parts of one allocation, so it is the distance of their addresses.
@@ -151,7 +151,7 @@ fn is_in_lines(bytes: &[u8], parsed: &[Header<'_>]) -> bool {
 /// `method SP target SP version`, exactly (RFC 9112 section 3).
 fn parse_request_line(line: &[u8], head: &mut RequestHead, config: &Config) -> Result<(), Rejection> {
     const SHAPE: Rejection = Rejection::bad("the request line is not: method, space, target, space, version");
-    // Most are this, which one comparison tells: a tenth of what this function costs otherwise.
+    // Most are this, which one comparison tells.
     let method_end = if line.starts_with(b"GET ") { 3 } else { bytes::leading(line, TOKEN) };
     if method_end == 0 || line.get(method_end) != Some(&b' ') {
         return Err(SHAPE);
