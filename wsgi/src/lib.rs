@@ -5,6 +5,7 @@ mod application;
 mod body;
 mod exchange;
 pub mod http1;
+mod refusals;
 mod request;
 mod resource;
 mod site;

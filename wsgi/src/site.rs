@@ -18,6 +18,7 @@ use crate::application::Failure;
 use crate::body::{LIGHT_BYTES, RequestBody, Room};
 use crate::exchange::{Exchange, Link, Marks, Outcome, Taken};
 use crate::http1::{self, BodyFit, Closing, Connection, Event, Finish, RequestHead};
+use crate::refusals::Refusals;
 use crate::request::Request;
 use crate::resource::{Rendered, Resource, Response, traverse};
 
@@ -76,6 +77,7 @@ struct Shared {
     http: Arc<http1::Config>,
     room: Room,
     config: SiteConfig,
+    refusals: Refusals,
 }
 
 impl Site {
@@ -94,7 +96,7 @@ impl Site {
         }
         let http = Arc::new(config.http.clone());
         let room = Room { memory_bytes_max: config.body_memory_bytes_max, folder: config.body_folder.clone() };
-        Site(Rc::new(Shared { root: Rc::new(root), http, room, config }))
+        Site(Rc::new(Shared { root: Rc::new(root), http, room, config, refusals: Refusals::default() }))
     }
 
     /// Serves on `at`, from the loop's first turn on.
@@ -336,7 +338,9 @@ impl HttpProtocol {
                 self.stage = Stage::Running(exchange, event_loop.expect_notification());
             }
             Err(refused) => {
-                tracing::error!(request = %exchange.request, %refused, "request answered with 503");
+                if let Some(requests) = self.site.refusals.one_more(transport.now()) {
+                    tracing::error!(last = %exchange.request, requests, %refused, "requests answered with 503");
+                }
                 self.respond(transport, &Response::text("503 Service Unavailable", "The server is overloaded.\n"));
             }
         }
