@@ -6,7 +6,11 @@ use std::time::Duration;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct LoopConfig {
-    /// Calls from threads that may wait; more are refused.
+    /// Calls from threads that may wait; more are refused ([`CallRefused::Full`](crate::CallRefused::Full)).
+    ///
+    /// 16,384 by default. All that wait run in one turn, during which no connection is served: at a microsecond each so
+    /// many hold the others up for 16 ms, and who posts faster than that has to learn of it, not to fill the memory. News
+    /// of responses ([`Notifier`](crate::Notifier)) are no calls and are never refused.
     pub mailbox_calls_max: usize,
     /// Connections open at once; more wait in the system's backlog.
     pub connections_max: usize,
@@ -35,7 +39,7 @@ pub struct LoopConfig {
 impl Default for LoopConfig {
     fn default() -> LoopConfig {
         LoopConfig {
-            mailbox_calls_max: 1 << 20,
+            mailbox_calls_max: 16 << 10,
             connections_max: 100_000,
             accepts_per_turn_max: 64,
             accept_pause: Duration::from_millis(250),
