@@ -1,6 +1,6 @@
 //! Chance of our own: recorded seeds must not change with a dependency.
 
-use crate::choices::{FAMILIES, FIRST_FAMILIES, Family};
+use crate::family::{FAMILIES, FIRST_FAMILIES, Family};
 
 /// A stream of chance for each family.
 #[derive(Debug)]

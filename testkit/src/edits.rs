@@ -8,8 +8,8 @@
 use std::collections::BTreeMap;
 
 use crate::chance::{Random, split_mix};
-use crate::choices::Family;
 use crate::coder::fnv;
+use crate::family::Family;
 
 /// A decision, by a name that does not shift.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

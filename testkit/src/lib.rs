@@ -170,6 +170,7 @@ mod edits;
 mod errno;
 mod explore;
 mod failure;
+mod family;
 mod faults;
 #[cfg(any(doc, doctest))]
 #[doc = include_str!("../GUIDE.md")]
@@ -218,7 +219,7 @@ mod whose;
 mod world;
 
 pub use any::AnyOf;
-pub use choices::{Choices, Family};
+pub use choices::Choices;
 pub use client::{Client, Parting};
 pub use conversation::{Conversation, Step, play};
 pub use cuts::{Cut, for_every_cut};
@@ -230,6 +231,7 @@ pub use errno::{
 };
 pub use explore::{All, Exploration, Report, explore, explore_all, seeds};
 pub use failure::Failure;
+pub use family::Family;
 pub use faults::{Break, Call, Fault, FaultPlan, Host, Way};
 pub use here::sleep;
 pub use network_options::{Latency, NetworkOptions, Segments};

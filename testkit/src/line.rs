@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use handwound_reactor::Time;
 
-use crate::choices::Family;
+use crate::family::Family;
 use crate::faults::{Break, Host};
 use crate::network::{Cargo, Delivery, Link, Owner, RETIRED};
 use crate::network_options::{Latency, Segments};

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::choices::{Choices, Family};
+use crate::choices::Choices;
+use crate::family::Family;
 
 /// How long bytes, ends and resets are under way. Nothing overtakes anything else in the same direction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

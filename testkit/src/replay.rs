@@ -6,8 +6,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use crate::choices::Family;
 use crate::coder::{Decoder, Encoder, fnv, from_letters, letters};
+use crate::family::Family;
 
 /// Decisions kept; a run with more of them can only be repeated by its seed.
 const RECORD_MAX: usize = 1 << 22;

@@ -6,9 +6,10 @@
 //! is made smaller in value. Runs and moves are counted, time is not.
 
 use crate::chance::Random;
-use crate::choices::{Choices, Family};
+use crate::choices::Choices;
 use crate::edits::{Change, Edits, Few, Order};
 use crate::failure::{Panicked, caught};
+use crate::family::Family;
 use crate::sim::Sim;
 use crate::trace::TEST;
 

@@ -10,11 +10,12 @@ use std::time::Duration;
 use handwound_reactor::{Address, Time};
 
 use crate::census;
-use crate::choices::{Choices, Family};
+use crate::choices::Choices;
 use crate::client::Client;
 use crate::diagnosis::{self, GateInfo, TaskInfo};
 use crate::drift::Drift;
 use crate::driver::Driver;
+use crate::family::Family;
 use crate::faults::{FaultPlan, Host};
 use crate::network_options::NetworkOptions;
 use crate::reactor::MockReactor;

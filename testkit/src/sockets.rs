@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use handwound_reactor::{Address, Close, ListenOptions, Received, Sock};
 
 use crate::addresses::{clash, port};
-use crate::choices::Family;
+use crate::family::Family;
 use crate::faults::Call;
 use crate::network::{Link, Listener, Owner};
 use crate::slots::Kind;

@@ -7,11 +7,11 @@ use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
 use std::time::Duration;
 
-use crate::choices::Family;
 use crate::errno::{
     EACCES, EADDRNOTAVAIL, ECONNABORTED, EINTR, EMFILE, ENETUNREACH, ENFILE, ENOBUFS, ENOMEM, ENOSPC, EPERM, EPROTO,
     SystemError,
 };
+use crate::family::Family;
 use crate::faults::{Break, CALLS, Call, Fault, FaultPlan, Way};
 use crate::line::Tick;
 use crate::trace::{INTERRUPTED, What};
