@@ -1,0 +1,397 @@
+//! One connection of a site: feeds the sans-IO connection, collects the body, finds the resource, hands the exchange to a
+//! worker, and sends what comes back. No application code runs here.
+
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use handwound_reactor::{Closed, Expectation, Protocol, ThreadPool, Threads, Time, Transport, Watched};
+
+use super::Shared;
+use crate::application::Failure;
+use crate::body::{LIGHT_BYTES, RequestBody};
+use crate::exchange::{Exchange, Link, Marks, Outcome, Taken};
+use crate::http1::{BodyFit, Closing, Connection, Event, Finish, RequestHead};
+use crate::request::Request;
+use crate::resource::{Rendered, Response, traverse};
+
+const CONNECTED: &str = "made when connected, which comes first";
+
+/// What a connection is at.
+enum Stage {
+    /// Between requests.
+    Idle,
+    /// A request's head is there, its body is coming.
+    Receiving { head: Box<RequestHead>, body: RequestBody },
+    /// A worker has it, or soon will.
+    Running(Arc<Exchange>, #[expect(dead_code, reason = "held for its drop")] Expectation),
+}
+
+/// Of the output that waits.
+struct Progress {
+    /// What had been written when the client had last taken enough, or all.
+    written: u64,
+    since: Time,
+    /// What will have been written once it has taken all there is.
+    queued: u64,
+}
+
+pub(super) struct HttpProtocol {
+    site: Rc<Shared>,
+    watched: Watched,
+    connection: Option<Connection>,
+    stage: Stage,
+    /// The exchange of the last request, for the next.
+    spare: Option<Arc<Exchange>>,
+    taken: Taken,
+    /// The response that is being sent was told that it is too long.
+    surplus_logged: bool,
+    progress: Option<Progress>,
+}
+
+impl Protocol for HttpProtocol {
+    fn connected(&mut self, transport: &mut Transport) {
+        self.connection = Some(Connection::new(self.site.http.clone(), transport.now()));
+        self.settle(transport);
+    }
+
+    fn received(&mut self, transport: &mut Transport, bytes: &[u8]) {
+        self.connection().receive(bytes, transport.now());
+        self.pump(transport);
+    }
+
+    fn ended(&mut self, transport: &mut Transport) {
+        self.connection().receive_end(transport.now());
+        self.pump(transport);
+    }
+
+    fn drained(&mut self, transport: &mut Transport) {
+        match self.stage {
+            Stage::Running(..) => self.relay(transport),
+            // Requests may have been held back.
+            _ => self.pump(transport),
+        }
+    }
+
+    fn notified(&mut self, transport: &mut Transport) {
+        self.relay(transport);
+    }
+
+    fn timed_out(&mut self, transport: &mut Transport) {
+        if transport.pending_bytes() > 0 {
+            let config = &self.site.config;
+            let is_late = |progress: &Progress| {
+                transport.now() - progress.since >= config.send_patience()
+                    && transport.written_bytes() - progress.written < config.send_bytes_min()
+            };
+            if self.progress.as_ref().is_some_and(is_late) {
+                tracing::debug!(peer = %transport.peer(), "a client took next to nothing of its response for too long");
+                return transport.abort();
+            }
+        }
+        self.connection().handle_deadline(transport.now());
+        self.pump(transport);
+    }
+
+    fn stopping(&mut self, transport: &mut Transport) {
+        self.connection().begin_shutdown();
+        self.settle(transport);
+    }
+
+    fn memory(&self, note: &mut dyn FnMut(&'static str, usize)) {
+        if let Some(connection) = &self.connection {
+            connection.note_memory(note);
+        }
+        note("response", self.taken.body.capacity());
+        let exchange = match &self.stage {
+            Stage::Idle => self.spare.as_ref(),
+            Stage::Receiving { head, body } => {
+                note("heads", head.bytes_kept());
+                note("body", body.memory_bytes());
+                self.spare.as_ref()
+            }
+            Stage::Running(exchange, _) => Some(exchange),
+        };
+        if let Some(exchange) = exchange {
+            exchange.note_memory(note);
+        }
+    }
+
+    fn closed(&mut self, reason: Closed) {
+        if let Stage::Running(exchange, _) = std::mem::replace(&mut self.stage, Stage::Idle) {
+            tracing::debug!(request = %exchange.request, %reason, "the client left before its response was complete");
+            exchange.disconnect();
+        }
+    }
+}
+
+impl HttpProtocol {
+    pub(super) fn new(site: Rc<Shared>, watched: Watched) -> HttpProtocol {
+        HttpProtocol {
+            site,
+            watched,
+            connection: None,
+            stage: Stage::Idle,
+            spare: None,
+            taken: Taken::default(),
+            surplus_logged: false,
+            progress: None,
+        }
+    }
+
+    fn connection(&mut self) -> &mut Connection {
+        self.connection.as_mut().expect(CONNECTED)
+    }
+
+    /// Takes in what the connection has understood, as far as it goes now.
+    fn pump(&mut self, transport: &mut Transport) {
+        loop {
+            if self.holds_back(transport) {
+                break;
+            }
+            let Some(connection) = &mut self.connection else { return };
+            match connection.poll_event(|| wall_clock(transport)) {
+                None => break,
+                Some(Event::Head(head)) => {
+                    self.stage = Stage::Receiving { head, body: RequestBody::default() };
+                }
+                Some(Event::Body(piece)) => {
+                    let Stage::Receiving { body, .. } = &mut self.stage else { continue };
+                    if let Err(error) = body.push(piece, &self.site.room) {
+                        self.respond_no_room(transport, &error);
+                    }
+                }
+                Some(Event::End) => {
+                    self.dispatch(transport);
+                    if matches!(self.stage, Stage::Running(..)) {
+                        // There is no event before its response.
+                        break;
+                    }
+                }
+                Some(Event::Rejected(rejection)) => {
+                    tracing::info!(peer = %transport.peer(), %rejection, "request refused");
+                    self.stage = Stage::Idle;
+                }
+            }
+        }
+        self.settle(transport);
+    }
+
+    /// Who does not take the answers that there are gets no further request looked at.
+    fn holds_back(&self, transport: &Transport) -> bool {
+        matches!(self.stage, Stage::Idle) && transport.is_full() && !transport.is_closing()
+    }
+
+    /// A request is complete: finds who answers it.
+    fn dispatch(&mut self, transport: &mut Transport) {
+        let Stage::Receiving { head, mut body } = std::mem::replace(&mut self.stage, Stage::Idle) else { return };
+        if let Err(error) = body.finish() {
+            return self.respond_no_room(transport, &error);
+        }
+        let now = transport.now();
+        // What the last request left behind is used again, where nobody else holds it any more.
+        let mut spare = self.spare.take();
+        if let Some(reused) = spare.as_mut().and_then(Arc::get_mut) {
+            let last = std::mem::replace(&mut reused.reuse(self.taken.spent.take()).head, head);
+            self.connection().recycle(last);
+            match traverse(&self.site.root, &mut reused.request) {
+                Rendered::Now(response) => {
+                    // The head that it has now may be a large one.
+                    self.spare = spare.filter(|spare| spare.is_light());
+                    self.respond(transport, &response);
+                }
+                Rendered::Pooled { pool, application } => {
+                    reused.set_body(body);
+                    (reused.application, reused.submitted_at) = (application, now);
+                    self.submit(&pool, spare.expect("reused is in it"), transport);
+                }
+            }
+            return;
+        }
+        let mut request = Request::new(head, transport.peer().clone(), transport.local().clone());
+        match traverse(&self.site.root, &mut request) {
+            Rendered::Now(response) => {
+                self.connection().recycle(request.head);
+                self.respond(transport, &response);
+            }
+            Rendered::Pooled { pool, application } => {
+                let link = self.link(transport);
+                let exchange = Exchange::new(request, body, application, now, link);
+                self.submit(&pool, Arc::new(exchange), transport);
+            }
+        }
+    }
+
+    /// What joins an exchange to this connection.
+    fn link(&self, transport: &Transport) -> Link {
+        let high_bytes = self.site.config.response_bytes_max.max(1);
+        let threads = transport.event_loop().threads();
+        Link {
+            notifier: transport.notifier(),
+            gate: threads.gate("response writer"),
+            threads,
+            watched: self.watched.clone(),
+            marks: Marks { high_bytes },
+        }
+    }
+
+    fn submit(&mut self, pool: &ThreadPool, exchange: Arc<Exchange>, transport: &mut Transport) {
+        let event_loop = transport.event_loop();
+        match event_loop.submit(pool, exchange.clone()) {
+            Ok(()) => {
+                self.stage = Stage::Running(exchange, event_loop.expect_notification());
+            }
+            Err(refused) => {
+                if let Some(requests) = self.site.refusals.one_more(transport.now()) {
+                    tracing::error!(last = %exchange.request, requests, %refused, "requests answered with 503");
+                }
+                self.respond(transport, &Response::text("503 Service Unavailable", "The server is overloaded.\n"));
+            }
+        }
+    }
+
+    /// A response from the reactor's thread.
+    fn respond(&mut self, transport: &mut Transport, response: &Response) {
+        self.stage = Stage::Idle;
+        let (wall, now) = (wall_clock(transport), transport.now());
+        let connection = self.connection();
+        connection.respond(&response.head, wall);
+        let _fits = connection.send_body(&response.body);
+        let _complete = connection.finish(now);
+        // Now, so that the next of many pipelined requests sees how much waits.
+        transport.write_vec(connection.output());
+    }
+
+    fn respond_no_room(&mut self, transport: &mut Transport, error: &io::Error) {
+        tracing::error!(%error, "cannot keep a request's body in a temporary file");
+        self.respond(transport, &Response::text("507 Insufficient Storage", "No room for the body.\n"));
+    }
+
+    /// Sends on what the worker has made, as far as the transport has room.
+    fn relay(&mut self, transport: &mut Transport) {
+        let Stage::Running(exchange, _) = &self.stage else { return };
+        if transport.is_full() {
+            return;
+        }
+        exchange.take(&mut self.taken);
+        let connection = self.connection.as_mut().expect(CONNECTED);
+        if self.taken.close {
+            // As if the server were stopping, for this connection alone.
+            connection.begin_shutdown();
+        }
+        if let Some(head) = self.taken.head.take() {
+            connection.respond(&head, wall_clock(transport));
+            self.taken.spent = head.is_light().then_some(head);
+            self.surplus_logged = false;
+        }
+        if !self.taken.body.is_empty() {
+            let fit = connection.send_body(&self.taken.body);
+            self.taken.body.clear();
+            if let BodyFit::Cut { surplus_bytes } = fit
+                && !std::mem::replace(&mut self.surplus_logged, true)
+            {
+                tracing::error!(
+                    request = %exchange.request, surplus_bytes,
+                    "the application sent more than its Content-Length; the rest is not sent"
+                );
+            }
+        }
+        if let Some(outcome) = self.taken.outcome.take() {
+            self.end_response(outcome, transport);
+            // The next request may be there already.
+            if self.connection().has_input() {
+                return self.pump(transport);
+            }
+        }
+        self.settle(transport);
+    }
+
+    fn end_response(&mut self, outcome: Outcome, transport: &mut Transport) {
+        let Stage::Running(exchange, _) = std::mem::replace(&mut self.stage, Stage::Idle) else { return };
+        match outcome {
+            Outcome::Finished => {
+                if let Finish::Short { missing_bytes } = self.connection().finish(transport.now()) {
+                    tracing::error!(
+                        request = %exchange.request, missing_bytes,
+                        "the application sent less than its Content-Length; the connection is closed"
+                    );
+                }
+                // A file, or a large buffer, is not kept for a next request that may never come.
+                self.spare = exchange.is_light().then_some(exchange);
+            }
+            Outcome::Failed(failure) => self.end_failed(&exchange, failure, transport),
+        }
+    }
+
+    fn end_failed(&mut self, exchange: &Exchange, failure: Failure, transport: &mut Transport) {
+        if let Failure::Application(text) = &failure {
+            tracing::error!("{}: the application failed\n{text}", exchange.request);
+        }
+        if exchange.head_is_out() {
+            self.connection().fail();
+        } else {
+            let text = "The application failed; its log says why.\n";
+            self.respond(transport, &Response::text("500 Internal Server Error", text));
+        }
+    }
+
+    /// Puts the connection's wishes to the transport.
+    fn settle(&mut self, transport: &mut Transport) {
+        let Some(connection) = &mut self.connection else { return };
+        if !connection.output().is_empty() {
+            transport.write_vec(connection.output());
+        }
+        match connection.closing() {
+            None => {}
+            Some(Closing::AfterOutput { linger: true }) => transport.close_lingering(),
+            Some(Closing::AfterOutput { linger: false }) => transport.close(),
+            Some(Closing::Abort) => transport.abort(),
+        }
+        let wants_input = connection.wants_input();
+        let holds_back = self.holds_back(transport);
+        if wants_input && !holds_back {
+            transport.resume_reading();
+        } else {
+            transport.pause_reading();
+        }
+        let sending = self.sending_deadline(transport);
+        // What is held back is not late.
+        let receiving = if holds_back { None } else { self.connection().deadline() };
+        transport.set_deadline(earlier(sending, receiving));
+        if matches!(self.stage, Stage::Idle) {
+            self.connection().shrink_to(LIGHT_BYTES);
+            if self.taken.body.capacity() > LIGHT_BYTES {
+                self.taken.body = Vec::new();
+            }
+        }
+    }
+
+    /// While output waits, the client has to take enough of it, or all, in time. What it took fast before buys it nothing.
+    fn sending_deadline(&mut self, transport: &Transport) -> Option<Time> {
+        if transport.pending_bytes() == 0 {
+            self.progress = None;
+            return None;
+        }
+        let (written, now) = (transport.written_bytes(), transport.now());
+        let enough = self.site.config.send_bytes_min();
+        // All that waited may be gone without a word, and what waits now be new: see `Protocol::drained`.
+        let goes_on = |last: &Progress| written < last.queued && written - last.written < enough;
+        let last = self.progress.take().filter(goes_on);
+        let progress = self.progress.insert(last.unwrap_or(Progress { written, since: now, queued: 0 }));
+        progress.queued = written + transport.pending_bytes() as u64;
+        Some(progress.since + self.site.config.send_patience())
+    }
+}
+
+/// The earlier of those there are.
+fn earlier(one: Option<Time>, other: Option<Time>) -> Option<Time> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
+}
+
+fn wall_clock(transport: &Transport) -> SystemTime {
+    transport.event_loop().wall_clock()
+}
