@@ -241,8 +241,9 @@ impl<'a> Shrinker<'a> {
     /// Has what goes wrong with a later connection go wrong with an earlier one: then the later need not be made.
     fn lower_subjects(&mut self) {
         let network = |change: &Change| {
-            let others = [Family::Test, Family::Schedule, Family::Profile, Family::Watch];
-            change.subject() < TEST && !others.into_iter().any(|family| change.key.is(family))
+            // Those that are counted for each connection; others are, for each thread.
+            let families = [Family::Split, Family::Latency, Family::Readiness, Family::Line];
+            change.subject() < TEST && families.into_iter().any(|family| change.key.is(family))
         };
         let Some(first) = self.best.iter().filter(|change| network(change)).map(Change::subject).min() else { return };
         // Two numbers for each connection: those of its sides.
