@@ -9,7 +9,7 @@ use std::time::Duration;
 pub struct PoolConfig {
     /// Workers kept even when there is nothing to do, and at most.
     pub threads: RangeInclusive<usize>,
-    /// Jobs that may wait; more are refused ([`JobRefused::Full`]), and over HTTP answered with 503.
+    /// Jobs that may wait; more are refused ([`JobRefused::Full`](crate::JobRefused::Full)), and over HTTP answered with 503.
     ///
     /// 16,384 by default: with 20 threads and 50 ms a job, the last of so many is begun after 41 s, when few clients
     /// still wait for their answer; a 503 at once serves them better. Fewer than the connections that a loop takes

@@ -31,7 +31,7 @@ pub trait WorkerHook: Send + Sync {
 pub enum JobRefused {
     /// The pool has been stopped.
     Stopped,
-    /// [`PoolConfig::queued_jobs_max`] jobs are waiting.
+    /// [`PoolConfig::queued_jobs_max`](crate::PoolConfig::queued_jobs_max) jobs are waiting.
     Full,
 }
 
