@@ -64,6 +64,9 @@ impl Server {
         let mut command = Command::new(env!("CARGO_BIN_EXE_handwound"));
         command.env_remove("VIRTUAL_ENV").current_dir(folder.path()).stdin(Stdio::null()).stderr(Stdio::piped());
         command.args(["web", "--wsgi", "app.application", "--listen", "tcp:0:interface=127.0.0.1"]);
+        // Else glibc raises the size from which it gives blocks back at once to that of the largest it has seen, and each
+        // worker's arena keeps up to twice that: it is ours that is to be measured.
+        command.env("MALLOC_MMAP_THRESHOLD_", "131072");
         // What a test is slow at is no attack.
         command.args([
             "--idle-timeout",
@@ -231,15 +234,18 @@ fn slow_readers() {
         return;
     }
     let server = Server::start();
-    let readers = server.connect_many(500, "GET /large/250000 HTTP/1.1\r\nHost: x\r\n\r\n");
-    server.serves_within(500 * (256 + 3 * 256) * KIB + SLACK);
-    drop(readers);
-    // Of these each holds a worker, until all are held: no other is served before some have left.
-    let readers = server.connect_many(100, "GET /large/20000000 HTTP/1.1\r\nHost: x\r\n\r\n");
-    let mut beside = server.connect();
-    beside.write_all(b"GET /beside HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
-    drop(readers);
-    assert_eq!(answer_line(beside), "HTTP/1.1 200 OK");
+    // Again and again: what stays of one attack serves the next.
+    for _ in 0..3 {
+        let readers = server.connect_many(500, "GET /large/250000 HTTP/1.1\r\nHost: x\r\n\r\n");
+        server.serves_within(500 * (256 + 3 * 256) * KIB + SLACK);
+        drop(readers);
+        // Of these each holds a worker, until all are held: no other is served before some have left.
+        let readers = server.connect_many(100, "GET /large/20000000 HTTP/1.1\r\nHost: x\r\n\r\n");
+        let mut beside = server.connect();
+        beside.write_all(b"GET /beside HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+        drop(readers);
+        assert_eq!(answer_line(beside), "HTTP/1.1 200 OK");
+    }
     server.recovers();
 }
 
