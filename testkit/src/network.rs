@@ -197,8 +197,8 @@ impl World {
     pub(crate) fn transmit<'a>(&mut self, connection: u32, side: u8, from: impl Iterator<Item = &'a [u8]>) -> usize {
         let to = 1 - side;
         let immediate = self.immediate(connection, to);
-        let mut room = self.room(connection, side);
         let peer = &mut self.net.connections[connection as usize].ends[to as usize];
+        let mut room = peer.room();
         if immediate && peer.line.is_sound() {
             // Most of what is sent: it is there at once, all that there is room for.
             let before = room;

@@ -9,12 +9,12 @@ use crate::chance::Random;
 use crate::choices::Choices;
 use crate::edits::{Change, Edits, Few, Order};
 use crate::failure::{Panicked, caught};
-use crate::family::Family;
+use crate::family::{FAMILIES, Family};
 use crate::sim::Sim;
 use crate::trace::TEST;
 
 /// What is given up first.
-const ORDER: [Family; 19] = [
+const ORDER: [Family; FAMILIES] = [
     Family::Profile,
     Family::Watch,
     Family::Fault,

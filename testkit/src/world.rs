@@ -117,7 +117,7 @@ fn taken(footprint: &mut [u64; 2]) -> u128 {
 }
 
 /// One in so many runs looks inside of reactor, pool and server. Each touch of what they share being a move of its own,
-/// such a run takes half as long again, and mostly tells about them, not about what runs on them.
+/// such a run takes some 40 % more instructions, and mostly tells about them, not about what runs on them.
 const LOOKS_INSIDE: u32 = 4;
 
 fn looks_inside(choices: &mut Choices) -> bool {

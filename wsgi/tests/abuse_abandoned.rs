@@ -2,6 +2,8 @@
 //! runs such requests.
 #![allow(clippy::unwrap_used)]
 
+mod in_hand;
+
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -65,13 +67,7 @@ fn a_reset_and_the_worker_in_every_order() {
     let counted = Rc::clone(&seen);
     explore_all(All::default(), move |sim| {
         let (calls, application) = counting();
-        let server = Server::prepare(sim, 1, application, SiteConfig::default());
-        sim.run_task("worker-1");
-        let client = server.connect(sim);
-        server.run(sim);
-        sim.run_task("reactor");
-        client.send(GET);
-        sim.run_task("reactor");
+        let (server, client) = in_hand::just_read(sim, application, SiteConfig::default(), GET);
         client.reset();
         sim.advance(10.ms());
         counted.borrow_mut()[calls.load(Relaxed)] += 1;

@@ -2,6 +2,8 @@
 //! Numbers in names are those of the behaviour that the container promises; see ARCHITECTURE.md.
 #![allow(clippy::unwrap_used)]
 
+mod in_hand;
+
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -277,13 +279,7 @@ fn spec_25_a_slow_reader_slows_the_producer() {
 fn spec_24_a_writer_learns_of_the_disconnect_in_every_order() {
     explore_all(All::default(), |sim| {
         let outcomes = Arc::new(Mutex::new(Vec::new()));
-        let server = Server::prepare(sim, 1, hello_in_two_writes(outcomes.clone()), tight());
-        sim.run_task("worker-1");
-        let client = server.connect(sim);
-        server.run(sim);
-        sim.run_task("reactor");
-        client.send(GET);
-        sim.run_task("reactor");
+        let (server, client) = in_hand::just_read(sim, hello_in_two_writes(outcomes.clone()), tight(), GET);
         client.reset();
         sim.advance(Duration::from_millis(10));
         assert_eq!((server.pool.counts().busy, server.pool.counts().queued), (0, 0), "nobody waits for the client");

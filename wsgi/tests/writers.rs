@@ -1,6 +1,8 @@
 //! Several threads of one application that write one response.
 #![allow(clippy::unwrap_used)]
 
+mod in_hand;
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -93,13 +95,7 @@ fn two_threads_write_in_every_order() {
     explore_all(All::default(), |sim| {
         let outcomes = Outcomes::default();
         let application = several(sim.threads(), outcomes.clone(), b"ab", 1, 700);
-        let server = Server::prepare(sim, 1, application, tight());
-        sim.run_task("worker-1");
-        let client = server.connect(sim);
-        server.run(sim);
-        sim.run_task("reactor");
-        client.send(GET);
-        sim.run_task("reactor");
+        let (_server, client) = in_hand::just_read(sim, application, tight(), GET);
         sim.advance(Duration::from_secs(1));
         check_records(client.response().body(), b"ab", 1, 700);
     });
