@@ -1,4 +1,8 @@
-//! Lets the library find libpython where the build found it, and says which Python that is.
+//! Lets the library find libpython where the build found it, says which Python that is, and lists the files of the
+//! Python package, all of which the library carries in itself.
+
+use std::path::{Path, PathBuf};
+use std::{env, fs};
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
@@ -10,4 +14,37 @@ fn main() {
     // For the build script of the command, which depends on this package.
     println!("cargo::metadata=abi={abi}");
     println!("cargo::metadata=executable={}", python.executable().unwrap_or_default());
+    embed_package();
+}
+
+/// Writes the table of all files of the package: the path that a module's name stands for, and the text.
+fn embed_package() {
+    // Cargo looks at all that is in it.
+    println!("cargo::rerun-if-changed=handwound");
+    let here = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it"));
+    let mut files = Vec::new();
+    collect(&here.join("handwound"), &mut files);
+    files.sort();
+    let mut table = String::from("&[\n");
+    for file in &files {
+        let name = file.strip_prefix(&here).expect("it is below").to_str().expect("our names are ASCII");
+        let file = file.to_str().expect("include_str! takes UTF-8 paths only");
+        table.push_str(&format!("    ({name:?}, include_str!({file:?})),\n"));
+    }
+    table.push(']');
+    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
+    fs::write(out.join("package.rs"), table).expect("cargo's folder is ours to write");
+}
+
+fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
+    let entries = fs::read_dir(folder).expect("the package is part of the sources");
+    for entry in entries {
+        let path = entry.expect("a folder can be read to its end").path();
+        let extension = path.extension().and_then(|extension| extension.to_str());
+        if path.is_dir() {
+            collect(&path, files);
+        } else if matches!(extension, Some("py" | "pyi")) || path.ends_with("py.typed") {
+            files.push(path);
+        }
+    }
 }

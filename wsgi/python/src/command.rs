@@ -13,7 +13,7 @@ use pyo3::prelude::*;
 use crate::application::PythonApplication;
 use crate::attach::AttachWorkers;
 use crate::import::{self, ImportFailure};
-use crate::{module, start};
+use crate::{package, start};
 
 /// How long the application's own threads and atexit functions may take at the end.
 const FINISH_MAX: Duration = Duration::from_secs(5);
@@ -82,7 +82,7 @@ fn load(web: &Web) -> Result<PythonApplication, c_int> {
         return Err(fail(&format!("no folder '{folder}'; --app-dir names the folder of the application")));
     };
     Python::attach(|py| {
-        let ready = module::install(py).and_then(|()| start::prepare(py, &app_dir));
+        let ready = package::install(py).and_then(|()| start::prepare(py, &app_dir));
         ready.map_err(|error| shown(py, &error))?;
         let callable = import::application(py, &web.wsgi).map_err(|failure| match failure {
             ImportFailure::Raised(error) => shown(py, &error),

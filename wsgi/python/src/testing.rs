@@ -46,7 +46,7 @@ use pyo3::types::PyModule;
 use crate::application::traceback;
 use crate::baton::{SimulatedLock, SimulatedWorkers, sleep};
 use crate::import::{self, ImportFailure};
-use crate::{PythonApplication, module, start};
+use crate::{PythonApplication, package, start};
 
 /// Starts the Python that this was built with, once in a process; strings hash the same in each. `import` finds what
 /// is in the current folder (for `cargo test`, the package's), and in the environment: `PYTHONPATH`, an activated
@@ -62,13 +62,12 @@ pub fn start() {
         }
         let installed = Python::attach(|py| -> PyResult<()> {
             start::prepare(py, &std::env::current_dir()?)?;
-            module::install(py)?;
+            package::install(py)?;
             let testing = PyModule::new(py, "handwound.testing")?;
             testing.add("__doc__", "For applications in a simulation.")?;
             testing.add_function(wrap_pyfunction!(sleep, &testing)?)?;
-            let modules = py.import("sys")?.getattr("modules")?;
-            modules.get_item("handwound")?.setattr("testing", &testing)?;
-            modules.set_item("handwound.testing", testing)
+            py.import("handwound")?.setattr("testing", &testing)?;
+            py.import("sys")?.getattr("modules")?.set_item("handwound.testing", testing)
         });
         installed.expect("a new interpreter takes modules");
     });

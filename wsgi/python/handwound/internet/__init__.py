@@ -1,0 +1,1 @@
+"""Time, threads, sockets: the reactor and what goes with it."""
