@@ -32,7 +32,7 @@ pub use endpoint::{Endpoint, EndpointError};
 pub use event_loop::{EventLoop, Expectation};
 pub use mailbox::{CallRefused, ConnectionId, Notifier, Remote};
 pub use memory::{Kept, Memory};
-pub use mio_reactor::MioReactor;
+pub use mio_reactor::{Bound, MioReactor};
 pub use os_threads::OsThreads;
 pub use outstanding::{Outstanding, Pending, Place};
 pub use seam::{

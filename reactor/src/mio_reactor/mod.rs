@@ -1,5 +1,7 @@
 //! The real ground: the operating system's sockets, through mio. No buffers, no timers, no protocol.
 
+#[cfg(all(test, unix))]
+mod inherit_tests;
 mod listen;
 mod socket;
 #[cfg(unix)]
@@ -11,12 +13,15 @@ mod tests;
 use std::io::{self, IoSlice};
 use std::net::TcpListener;
 #[cfg(unix)]
+use std::os::fd::OwnedFd;
+#[cfg(unix)]
 use std::os::unix::net::UnixListener;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use mio::{Events, Poll, Token};
 
+pub use self::listen::Bound;
 use self::socket::{Kind, Socket};
 use self::table::Table;
 use crate::{Address, Close, Event, ListenOptions, Reactor, Received, Sock, Time, Wake, Waker};
@@ -63,6 +68,8 @@ pub struct MioReactor {
     epoch: Instant,
     poll: Poll,
     sockets: Table<Socket>,
+    /// Listeners that wait for a `listen` at their address.
+    inherited: Vec<(Address, Bound)>,
     /// What the last poll has found; kept only for its memory.
     found: Events,
     /// mio allows one per poll, and it has to live as long as the poll does.
@@ -78,7 +85,21 @@ impl MioReactor {
         let poll = Poll::new()?;
         let wake = Arc::new(MioWake(mio::Waker::new(poll.registry(), WAKE)?));
         let (sockets, found) = (Table::new(), Events::with_capacity(EVENTS_MAX));
-        Ok(MioReactor { epoch: Instant::now(), poll, sockets, found, wake })
+        Ok(MioReactor { epoch: Instant::now(), poll, sockets, inherited: Vec::new(), found, wake })
+    }
+
+    /// Keeps a socket that listens already for the next [`listen`](Reactor::listen) at `at`, which then takes it instead
+    /// of binding, whatever its options; several for one address are taken in the order they came. A parent process or a
+    /// service manager has made it, and may give it to others as well: they share its connections.
+    ///
+    /// `at` is only a name: port 0, or the address of an endpoint that stands for whatever was inherited.
+    ///
+    /// # Errors
+    /// `InvalidInput` for what is no socket that listens for TCP or UNIX streams.
+    #[cfg(unix)]
+    pub fn inherit(&mut self, at: Address, listener: OwnedFd) -> io::Result<()> {
+        self.inherited.push((at, Bound::adopt(listener)?));
+        Ok(())
     }
 
     /// Takes over a socket that listens already: one inherited from a parent process or a service manager.
@@ -145,8 +166,12 @@ impl Reactor for MioReactor {
     }
 
     fn listen(&mut self, at: &Address, options: &ListenOptions) -> io::Result<Sock> {
-        let socket = listen::listen(at, options)?;
-        self.enter(socket)
+        let inherited = self.inherited.iter().position(|(name, _)| name == at);
+        let bound = match inherited {
+            Some(place) => self.inherited.remove(place).1,
+            None => Bound::new(at, options)?,
+        };
+        self.enter(bound.into_socket())
     }
 
     fn accept(&mut self, listener: Sock) -> io::Result<(Sock, Address)> {

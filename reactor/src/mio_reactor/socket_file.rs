@@ -8,6 +8,7 @@ use std::{fs, mem};
 use socket2::{Domain, SockAddr, Socket, Type};
 
 /// A socket file that we have made; removed when dropped, unless another has taken its place since.
+#[derive(Debug)]
 pub(super) struct SocketFile {
     path: PathBuf,
     device: u64,
