@@ -183,7 +183,7 @@ fn wrong_options_are_one_line_with_the_nearest() {
     refused(&["web", "--wsgi", "app.application", "--lisen", "tcp:1"], "a similar argument exists: '--listen'");
     refused(&["web", "--wsgi", "app.application", "--listen", "tpc:1"], "did you mean 'tcp'?");
     refused(&["web", "--wsgi", "app.application", "--threads", "9..2"], "did you mean 2..9?");
-    refused(&["web"], "--wsgi <MODULE.ATTR>");
+    refused(&["web"], "nothing to serve; name an application, as 'handwound web --wsgi hello.application'");
     refused(&[], "handwound web --wsgi hello.application");
     refused(&["web", "--wsgi", "app.application", "--app-dir", "nowhere"], "no folder 'nowhere'");
     refused(&["web", "--wsgi", "app.application", "--python", "/nowhere/python"], "--python names '/nowhere/python'");

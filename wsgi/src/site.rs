@@ -85,12 +85,20 @@ impl Site {
     /// # Panics
     /// If the bounds contradict themselves; see [`http1::Config::check`].
     pub fn with_config(root: impl Resource + 'static, config: SiteConfig) -> Site {
+        Site::from_rc(Rc::new(root), config)
+    }
+
+    /// A site whose root others may have too.
+    ///
+    /// # Panics
+    /// As [`with_config`](Self::with_config).
+    pub fn from_rc(root: Rc<dyn Resource>, config: SiteConfig) -> Site {
         if let Err(problem) = config.http.check() {
             panic!("this configuration cannot be served: {problem}");
         }
         let http = Arc::new(config.http.clone());
         let room = Room { memory_bytes_max: config.body_memory_bytes_max, folder: config.body_folder.clone() };
-        Site(Rc::new(Shared { root: Rc::new(root), http, room, config, refusals: Refusals::default() }))
+        Site(Rc::new(Shared { root, http, room, config, refusals: Refusals::default() }))
     }
 
     /// Serves on `at`, from the loop's first turn on.

@@ -6,7 +6,7 @@
 //!
 //! ```no_run
 //! use clap::Parser;
-//! use handwound_cli::{Serving, Signals, logging, serve};
+//! use handwound_cli::{Serving, Signals, Wsgi, logging, serve};
 //!
 //! #[derive(Parser)]
 //! struct Options {
@@ -16,13 +16,13 @@
 //!
 //! fn main() -> Result<(), String> {
 //!     let options = Options::parse();
-//!     logging::start(options.serving.log_level);
+//!     logging::start(options.serving.logs.log_level);
 //!     let signals = Signals::watch().map_err(|error| error.to_string())?;
 //!     let application = handwound_wsgi::application(|call| {
 //!         call.start_response("200 OK", &[("Content-Type", "text/plain")])?;
 //!         Ok("Hello, world!")
 //!     });
-//!     serve(&options.serving, &signals, application, None)?;
+//!     serve(&options.serving, &signals, Wsgi::new(application))?;
 //!     Ok(())
 //! }
 //! ```
@@ -35,6 +35,6 @@ mod serve;
 mod signals;
 pub mod values;
 
-pub use args::{Arguments, Command, Refusal, Serving, Web};
-pub use serve::{End, serve};
+pub use args::{Arguments, Command, Refusal, Served, Serving, Web};
+pub use serve::{Content, End, Wsgi, serve};
 pub use signals::Signals;

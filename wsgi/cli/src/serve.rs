@@ -1,12 +1,13 @@
 //! Serves an application as the options say, from listening to the end of the last request.
 
 use std::io;
+use std::rc::Rc;
 use std::sync::Arc;
 
-use handwound_reactor::{Endpoint, EventLoop, MioReactor, OsThreads, PoolConfig, Stopped, WorkerHook};
-use handwound_wsgi::{Application, Site, WsgiResource};
+use handwound_reactor::{Endpoint, EventLoop, MioReactor, OsThreads, PoolConfig, Stopped, ThreadPool, WorkerHook};
+use handwound_wsgi::{Application, Resource, Site, WsgiResource};
 
-use crate::args::Serving;
+use crate::args::{Serving, refuse_serving};
 use crate::logging::say;
 use crate::signals::Signals;
 
@@ -21,27 +22,53 @@ pub enum End {
     Stuck,
 }
 
+/// What is served: made once the event loop and its pool are there.
+pub trait Content {
+    /// The root of the resource tree. Runs on the thread that will be the reactor's, before it listens.
+    ///
+    /// # Errors
+    /// One line that says what is wrong and what would be right.
+    fn root(&mut self, event_loop: &EventLoop, pool: &ThreadPool) -> Result<Rc<dyn Resource>, String>;
+
+    /// What is called around the workers' turns, as the language of what is served may need.
+    fn hook(&self) -> Option<Arc<dyn WorkerHook>> {
+        None
+    }
+}
+
+/// A WSGI application as all there is to serve.
+pub struct Wsgi<A>(Option<A>);
+
+impl<A: Application> Wsgi<A> {
+    /// This application, for all paths.
+    pub fn new(application: A) -> Wsgi<A> {
+        Wsgi(Some(application))
+    }
+}
+
+impl<A: Application> Content for Wsgi<A> {
+    fn root(&mut self, event_loop: &EventLoop, pool: &ThreadPool) -> Result<Rc<dyn Resource>, String> {
+        let application = self.0.take().ok_or("the application is served already")?;
+        Ok(Rc::new(WsgiResource::new(event_loop, pool.clone(), application)))
+    }
+}
+
 /// Serves until a signal says stop; says where it listens, and at the end what was cut or is stuck, on stderr.
 ///
-/// `hook` is called around the workers' turns, as the application's language may need.
-///
 /// # Errors
-/// One line that says what is wrong and what to do: an endpoint in use, no permission.
-pub fn serve(
-    options: &Serving,
-    signals: &Signals,
-    application: impl Application,
-    hook: Option<Arc<dyn WorkerHook>>,
-) -> Result<End, String> {
+/// One line that says what is wrong and what to do: an endpoint in use, no permission, or what `content` says.
+pub fn serve(options: &Serving, signals: &Signals, mut content: impl Content) -> Result<End, String> {
+    refuse_serving(options)?;
     let reactor = MioReactor::new().map_err(|error| format!("cannot make a reactor: {error}"))?;
     let threads = OsThreads::beside(&reactor);
     let event_loop = EventLoop::new(reactor, threads);
     event_loop.suggest_thread_pool(PoolConfig::from(options.threads.min..=options.threads.max));
     let pool = event_loop.thread_pool();
-    if let Some(hook) = hook {
+    if let Some(hook) = content.hook() {
         pool.set_hook(hook);
     }
-    let site = Site::with_config(WsgiResource::new(&event_loop, pool, application), options.http.site_config());
+    let root = content.root(&event_loop, &pool)?;
+    let site = Site::from_rc(root, options.http.site_config());
     let mut urls = Vec::new();
     for endpoint in options.endpoints() {
         let listening = site.listen(&event_loop, endpoint.address(), &endpoint.options());

@@ -1,8 +1,13 @@
 //! Values that options take: ranges of threads, numbers of bytes, spans of seconds. Text to value, nothing else.
 
+use std::ffi::OsString;
 use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, ToSocketAddrs};
 use std::str::FromStr;
 use std::time::Duration;
+
+use handwound_reactor::{Endpoint, EndpointError};
+use handwound_wsgi::http1::ResponseHead;
 
 /// The most threads that `--threads` accepts.
 pub const THREADS_MAX: usize = 4096;
@@ -88,6 +93,143 @@ pub fn seconds(text: &str) -> Result<Duration, String> {
     Duration::try_from_secs_f64(number).map_err(|_| "a span of time is neither negative nor endless".to_owned())
 }
 
+/// The most processes that `--workers` accepts.
+pub const WORKERS_MAX: usize = 1024;
+
+/// Reads a number of worker processes.
+///
+/// # Errors
+/// What is wrong with the text.
+pub fn workers(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Err("at least 1 worker is needed".to_owned()),
+        Ok(number) if number > WORKERS_MAX => Err(format!("at most {WORKERS_MAX} workers are allowed")),
+        Ok(number) => Ok(number),
+        Err(_) => Err("not a number of processes; write 4".to_owned()),
+    }
+}
+
+/// Reads an endpoint: `tcp:8080`, `unix:/run/x.sock`.
+///
+/// # Errors
+/// What is wrong with the text, and what may have been meant.
+pub fn endpoint(text: &str) -> Result<Endpoint, String> {
+    text.parse().map_err(|error: EndpointError| match bind(text) {
+        Ok(meant) if text.contains(':') && !text.starts_with(|c: char| c.is_ascii_alphabetic()) => {
+            format!("that is how --bind has it; did you mean '{meant}'?")
+        }
+        _ => error.to_string(),
+    })
+}
+
+/// Reads a port, or an endpoint, as `twistd web --port` does.
+///
+/// # Errors
+/// What is wrong with the text, and what may have been meant.
+pub fn port(text: &str) -> Result<Endpoint, String> {
+    match text.parse::<u16>() {
+        Ok(port) => Ok(Endpoint::tcp((Ipv4Addr::UNSPECIFIED, port).into())),
+        Err(_) if text.bytes().all(|byte| byte.is_ascii_digit()) && !text.is_empty() => {
+            Err("ports go up to 65535".to_owned())
+        }
+        Err(_) if text.contains(':') => endpoint(text),
+        Err(_) => Err("not a port; write 8080 (a file for the number of the process is --pid FILE)".to_owned()),
+    }
+}
+
+/// The port where `--bind` names none, as in gunicorn.
+const BIND_PORT: u16 = 8000;
+
+/// Reads an address as gunicorn has it: `HOST:PORT`, `:PORT`, `HOST`, `[::1]:PORT`, `unix:PATH`. A host that is a name
+/// is looked up, which may take a while; IPv4 comes first.
+///
+/// # Errors
+/// What is wrong with the text, and what may have been meant.
+pub fn bind(text: &str) -> Result<Endpoint, String> {
+    if let Some(path) = text.strip_prefix("unix:") {
+        // Three slashes as in a URL: `unix:///run/x.sock`.
+        let path = path.strip_prefix("//").unwrap_or(path);
+        return match path {
+            "" => Err("the path of the socket is missing; write unix:/run/x.sock".to_owned()),
+            path => Ok(Endpoint::unix(path)),
+        };
+    }
+    if text.starts_with("fd:") {
+        return Err("sockets are not taken over by number; use --listen systemd:domain=INET:index=0".to_owned());
+    }
+    let text = text.strip_prefix("tcp://").unwrap_or(text);
+    if text.parse::<Endpoint>().is_ok() {
+        return Err(format!("that is how --listen has it; write --listen {text}"));
+    }
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if is_number(text) {
+        return Err(format!("a port alone needs a colon; did you mean ':{text}'?"));
+    }
+    if let Ok(ip) = text.parse::<IpAddr>() {
+        return Ok(Endpoint::tcp((ip, BIND_PORT).into()));
+    }
+    let (host, port) = match text.rsplit_once(':') {
+        Some((host, port)) => (host, port.parse().map_err(|_| wrong_port(host, port))?),
+        None => (text, BIND_PORT),
+    };
+    let name = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    let ip = match name {
+        "" if text.starts_with(':') => Ipv4Addr::UNSPECIFIED.into(),
+        "" => return Err("an address is missing; write 127.0.0.1:8000 or :8000".to_owned()),
+        "localhost" => Ipv4Addr::LOCALHOST.into(),
+        name => name.parse().or_else(|_| looked_up(name))?,
+    };
+    Ok(Endpoint::tcp((ip, port).into()))
+}
+
+fn wrong_port(host: &str, port: &str) -> String {
+    let host = if host.contains(':') && !host.starts_with('[') { format!("[{host}]") } else { host.to_owned() };
+    format!("'{port}' is not a port; write for example {host}:{BIND_PORT}")
+}
+
+fn looked_up(name: &str) -> Result<IpAddr, String> {
+    let all: Vec<_> =
+        (name, 0).to_socket_addrs().map_or_else(|_| Vec::new(), |found| found.map(|at| at.ip()).collect());
+    let found = all.iter().find(|ip| ip.is_ipv4()).or(all.first());
+    found.copied().ok_or_else(|| format!("no address for the host '{name}'; write for example 127.0.0.1:{BIND_PORT}"))
+}
+
+/// Reads `NAME=VALUE`.
+///
+/// # Errors
+/// What is wrong with the text.
+pub fn variable(text: &str) -> Result<(OsString, OsString), String> {
+    match text.split_once('=') {
+        Some(("", _)) => Err("the name of the variable is missing; write NAME=VALUE".to_owned()),
+        Some((name, value)) => Ok((name.into(), value.into())),
+        None => Err(format!("a value is missing; write {text}=VALUE")),
+    }
+}
+
+/// Reads the permissions that new files do not get: `022`, `0o27`, in octal.
+///
+/// # Errors
+/// What is wrong with the text.
+pub fn umask(text: &str) -> Result<u32, String> {
+    let digits = text.strip_prefix("0o").unwrap_or(text);
+    match u32::from_str_radix(digits, 8) {
+        Ok(mode @ 0..=0o777) => Ok(mode),
+        _ => Err("not permissions in octal; write for example 027".to_owned()),
+    }
+}
+
+/// Reads a header: `Name: value`.
+///
+/// # Errors
+/// What is wrong with the text.
+pub fn header(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once(':').ok_or("no colon in it; write 'Name: value'")?;
+    let (name, value) = (name.trim(), value.trim());
+    let checked = ResponseHead::new("200 OK").and_then(|mut head| head.push(name, value));
+    checked.map_err(|error| error.to_string())?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -130,6 +272,69 @@ mod tests {
         check("2g", 2 << 30);
         for refused in ["", "k", "1.5M", "-1", "10T", "99999999999G", "1 M", "1kk"] {
             assert!(bytes(refused).is_err(), "{refused}");
+        }
+    }
+
+    #[test]
+    fn addresses_as_gunicorn_has_them() {
+        let check = |text: &str, endpoint: &str| assert_eq!(bind(text).unwrap().to_string(), endpoint, "{text}");
+        check("127.0.0.1:8000", "tcp:8000:interface=127.0.0.1");
+        check("0.0.0.0:80", "tcp:80");
+        check(":8000", "tcp:8000");
+        check("localhost:1", "tcp:1:interface=127.0.0.1");
+        check("127.0.0.1", "tcp:8000:interface=127.0.0.1");
+        check("[::1]:9", r"tcp6:9:interface=\:\:1");
+        check("[::]:9", "tcp6:9");
+        check("::1", r"tcp6:8000:interface=\:\:1");
+        check("tcp://127.0.0.1:5", "tcp:5:interface=127.0.0.1");
+        check("unix:/run/x.sock", "unix:/run/x.sock");
+        check("unix:///run/x.sock", "unix:/run/x.sock");
+        check("unix:x.sock", "unix:x.sock");
+        let refuse = |text: &str, why: &str| assert_eq!(bind(text).unwrap_err(), why, "{text}");
+        refuse("8000", "a port alone needs a colon; did you mean ':8000'?");
+        refuse("tcp:8000", "that is how --listen has it; write --listen tcp:8000");
+        refuse("127.0.0.1:http", "'http' is not a port; write for example 127.0.0.1:8000");
+        refuse("127.0.0.1:65536", "'65536' is not a port; write for example 127.0.0.1:8000");
+        refuse("", "an address is missing; write 127.0.0.1:8000 or :8000");
+        refuse("unix:", "the path of the socket is missing; write unix:/run/x.sock");
+        refuse("fd://3", "sockets are not taken over by number; use --listen systemd:domain=INET:index=0");
+        refuse("nosuch.invalid:1", "no address for the host 'nosuch.invalid'; write for example 127.0.0.1:8000");
+    }
+
+    #[test]
+    fn ports_and_endpoints_know_each_other() {
+        assert_eq!(port("80").unwrap().to_string(), "tcp:80");
+        assert_eq!(port("tcp:80:interface=127.0.0.1").unwrap().to_string(), "tcp:80:interface=127.0.0.1");
+        assert_eq!(port("65536").unwrap_err(), "ports go up to 65535");
+        assert!(port("x.pid").unwrap_err().contains("--pid FILE"));
+        let said = endpoint("127.0.0.1:80").unwrap_err();
+        assert_eq!(said, "that is how --bind has it; did you mean 'tcp:80:interface=127.0.0.1'?");
+        assert_eq!(endpoint("80").unwrap_err(), "'80' has no endpoint type; did you mean 'tcp:80'?");
+    }
+
+    #[test]
+    fn what_the_process_is_given() {
+        assert_eq!(variable("A=b=c"), Ok(("A".into(), "b=c".into())));
+        assert_eq!(variable("A="), Ok(("A".into(), "".into())));
+        assert_eq!(variable("A").unwrap_err(), "a value is missing; write A=VALUE");
+        assert!(variable("=b").is_err());
+        assert_eq!((umask("022"), umask("0o27"), umask("0")), (Ok(0o22), Ok(0o27), Ok(0)));
+        for wrong in ["", "8", "1000", "-1", "rwx"] {
+            assert!(umask(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!((workers("1"), workers("1024")), (Ok(1), Ok(1024)));
+        for wrong in ["0", "1025", "-1", "many"] {
+            assert!(workers(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn headers_to_add() {
+        assert_eq!(header("X-A: b: c"), Ok(("X-A".into(), "b: c".into())));
+        assert_eq!(header("X-A:"), Ok(("X-A".into(), String::new())));
+        assert_eq!(header("X-A").unwrap_err(), "no colon in it; write 'Name: value'");
+        for wrong in [": b", "X A: b", "X-A: b\nX-B: c", "Connection: close", "Transfer-Encoding: chunked"] {
+            assert!(header(wrong).is_err(), "{wrong}");
         }
     }
 

@@ -3,11 +3,14 @@
 use std::ffi::{CStr, OsStr, OsString, c_char, c_int};
 use std::os::unix::ffi::OsStrExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use handwound_cli::logging::say;
-use handwound_cli::{Arguments, Command, End, Signals, Web, logging, serve};
+use handwound_cli::{Arguments, Command, Content, End, Served, Signals, Web, Wsgi, logging, serve};
+use handwound_reactor::{EventLoop, ThreadPool, WorkerHook};
+use handwound_wsgi::Resource;
 use pyo3::prelude::*;
 
 use crate::application::PythonApplication;
@@ -49,7 +52,7 @@ fn run(arguments: &[OsString], interpreter: &CStr) -> c_int {
         // The launcher has read the same arguments with the same code.
         Err(refusal) => return fail(&format!("the arguments changed on the way: {refusal:?}")),
     };
-    logging::start(web.serving.log_level);
+    logging::start(web.serving.logs.log_level);
     // Before Python runs any code: an import may take long, and Ctrl-C has to work.
     let signals = match Signals::watch() {
         Ok(signals) => signals,
@@ -58,11 +61,11 @@ fn run(arguments: &[OsString], interpreter: &CStr) -> c_int {
     if let Err(why) = start::initialise(interpreter) {
         return fail(&format!("Python at '{}' does not start: {why}", interpreter.to_string_lossy()));
     }
-    let application = match load(&web) {
-        Ok(application) => application,
+    let content = match load(&web) {
+        Ok(content) => content,
         Err(code) => return code,
     };
-    let end = match serve(&web.serving, &signals, application, Some(Arc::new(AttachWorkers))) {
+    let end = match serve(&web.serving, &signals, content) {
         Ok(end) => end,
         Err(why) => return fail(&why),
     };
@@ -74,8 +77,27 @@ fn run(arguments: &[OsString], interpreter: &CStr) -> c_int {
     c_int::from(end != End::Clean)
 }
 
-/// Imports the application; where there is none, says why and gives the exit code.
-fn load(web: &Web) -> Result<PythonApplication, c_int> {
+/// What the arguments name, with its workers attached to Python.
+struct PythonContent(Wsgi<PythonApplication>);
+
+impl Content for PythonContent {
+    fn root(&mut self, event_loop: &EventLoop, pool: &ThreadPool) -> Result<Rc<dyn Resource>, String> {
+        self.0.root(event_loop, pool)
+    }
+
+    fn hook(&self) -> Option<Arc<dyn WorkerHook>> {
+        Some(Arc::new(AttachWorkers))
+    }
+}
+
+/// Makes what the arguments name ready to serve; where there is nothing, says why and gives the exit code.
+fn load(web: &Web) -> Result<PythonContent, c_int> {
+    let name = match web.served() {
+        Ok(Served::Wsgi(name)) => name,
+        // The launcher has refused both.
+        Ok(_) => return Err(fail("only an application can be served; name one with --wsgi")),
+        Err(why) => return Err(fail(&why)),
+    };
     let app_dir = std::path::absolute(&web.app_dir).ok().filter(|folder| folder.is_dir());
     let Some(app_dir) = app_dir else {
         let folder = web.app_dir.display();
@@ -84,18 +106,19 @@ fn load(web: &Web) -> Result<PythonApplication, c_int> {
     Python::attach(|py| {
         let ready = package::install(py).and_then(|()| start::prepare(py, &app_dir));
         ready.map_err(|error| shown(py, &error))?;
-        let callable = import::application(py, &web.wsgi).map_err(|failure| match failure {
+        let callable = import::application(py, name).map_err(|failure| match failure {
             ImportFailure::Raised(error) => shown(py, &error),
             ImportFailure::NotCallable(what) => {
-                fail(&format!("{} is no WSGI application but {what}", import::quoted(py, &web.wsgi)))
+                fail(&format!("{} is no WSGI application but {what}", import::quoted(py, name)))
             }
             ImportFailure::NotThere(why) => {
                 fail(&why);
-                say(format_args!("No such WSGI application: {}", import::quoted(py, &web.wsgi)));
+                say(format_args!("No such WSGI application: {}", import::quoted(py, name)));
                 1
             }
         })?;
-        PythonApplication::new(callable, &web.wsgi, web.strict).map_err(|error| shown(py, &error))
+        let application = PythonApplication::new(callable, name, web.strict).map_err(|error| shown(py, &error))?;
+        Ok(PythonContent(Wsgi::new(application)))
     })
 }
 

@@ -1,16 +1,22 @@
 //! The arguments of the command `handwound`. Parsing only: nothing is opened, imported or started here.
 
+mod gunicorn;
+mod limits;
+mod pending;
+mod serving;
+mod twisted;
+
 use std::ffi::OsString;
-use std::net::Ipv4Addr;
-use std::path::PathBuf;
-use std::time::Duration;
+use std::path::{Path, PathBuf};
 
 use clap::error::ErrorKind;
-use clap::{Args, Parser, Subcommand, ValueEnum};
-use handwound_reactor::Endpoint;
-use handwound_wsgi::SiteConfig;
+use clap::{Args, Parser, Subcommand};
 
-use crate::values::{self, ThreadRange};
+pub use gunicorn::Processes;
+pub use limits::Http;
+pub(crate) use pending::refuse_serving;
+pub use serving::{LogLevel, Logs, Serving};
+pub use twisted::{Files, Https};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -44,111 +50,79 @@ pub enum Command {
 /// The options of `handwound web`.
 #[derive(Clone, Debug, PartialEq, Args)]
 pub struct Web {
+    /// The application, as `module:name`; the same as --wsgi.
+    #[arg(value_name = "MODULE:APP", conflicts_with = "wsgi", help_heading = "What to serve (one of these)")]
+    pub application: Option<String>,
+
     /// The application: a module and a name in it, as `foo.application` or `foo:application`.
-    #[arg(long, value_name = "MODULE.ATTR")]
-    pub wsgi: String,
+    #[arg(long, value_name = "MODULE.ATTR", help_heading = "What to serve (one of these)")]
+    pub wsgi: Option<String>,
+
+    /// The files and scripts of this folder.
+    #[arg(long, value_name = "DIR", help_heading = "What to serve (one of these)")]
+    pub path: Option<PathBuf>,
+
+    /// The resource that this script makes, for all paths.
+    #[arg(long, value_name = "FILE", help_heading = "What to serve (one of these)")]
+    pub resource_script: Option<PathBuf>,
 
     /// The folder that holds the application; comes first on sys.path.
-    #[arg(long, value_name = "DIR", default_value = ".")]
+    #[arg(long, visible_alias = "pythonpath", value_name = "DIR", default_value = ".", help_heading = "Python")]
     pub app_dir: PathBuf,
 
     /// The Python to run with: an interpreter, or the folder of a virtual environment [default: the active virtual
     /// environment, or the Python this command was built with, or python3 on the PATH].
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", help_heading = "Python")]
     pub python: Option<PathBuf>,
 
     /// Follow PEP 3333 and RFC 3986 to the letter: refuse every str in a response body, where otherwise an ASCII str is
     /// sent with a warning; refuse brackets in a URL that are not percent-encoded.
-    #[arg(long)]
+    #[arg(long, help_heading = "Python")]
     pub strict: bool,
+
+    /// How files and scripts are served.
+    #[command(flatten)]
+    pub files: Files,
 
     /// How to serve it.
     #[command(flatten)]
     pub serving: Serving,
 }
 
-/// The options that say how to serve, whatever the application is written in. Flatten them into a parser of your own
-/// to give a Rust application the same command line.
-#[derive(Clone, Debug, PartialEq, Args)]
-pub struct Serving {
-    /// Where to listen, as `tcp:8080`, `tcp:8080:interface=127.0.0.1` or `unix:/run/x.sock`; may be given several
-    /// times [default: tcp:8080].
-    #[arg(long, value_name = "ENDPOINT")]
-    pub listen: Vec<Endpoint>,
-
-    /// Listen on this TCP port: short for `--listen tcp:PORT`.
-    #[arg(long, value_name = "PORT")]
-    pub port: Option<u16>,
-
-    /// How many threads call the application: at least and at the most, or one number for both.
-    #[arg(long, value_name = "MIN..MAX", default_value = "5..20")]
-    pub threads: ThreadRange,
-
-    /// After SIGINT or SIGTERM, how long requests under way may take to finish.
-    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = values::seconds)]
-    pub graceful_timeout: Duration,
-
-    /// Which events to log to stderr: this level and those above it.
-    #[arg(long, value_name = "LEVEL", default_value = "info")]
-    pub log_level: LogLevel,
-
-    /// Limits and timeouts of HTTP.
-    #[command(flatten)]
-    pub http: Http,
+/// What `handwound web` serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Served<'a> {
+    /// The WSGI application of this name.
+    Wsgi(&'a str),
+    /// The files and scripts of this folder.
+    Path(&'a Path),
+    /// What this script makes.
+    ResourceScript(&'a Path),
 }
 
-/// Limits and timeouts of HTTP.
-#[derive(Clone, Debug, PartialEq, Args)]
-#[command(next_help_heading = "Limits (BYTES take k, M and G)")]
-pub struct Http {
-    /// Whether the letter counts; set from `--strict`.
-    #[arg(skip)]
-    pub strict: bool,
-
-    /// The largest request head; 64 bytes to 1G.
-    #[arg(long, value_name = "BYTES", default_value = "64k", value_parser = values::head_bytes)]
-    pub head_max: usize,
-
-    /// The largest request body.
-    #[arg(long, value_name = "BYTES", default_value = "1G", value_parser = values::bytes)]
-    pub body_max: u64,
-
-    /// How much of a request body is kept in memory; more goes to a temporary file.
-    #[arg(long, value_name = "BYTES", default_value = "512k", value_parser = values::bytes)]
-    pub body_memory: u64,
-
-    /// How long a client may take to send a request head.
-    #[arg(long, value_name = "SECONDS", default_value = "15", value_parser = values::seconds)]
-    pub head_timeout: Duration,
-
-    /// How long a client may pause while sending a request body.
-    #[arg(long, value_name = "SECONDS", default_value = "20", value_parser = values::seconds)]
-    pub body_timeout: Duration,
-
-    /// How long a connection may stay open without a request.
-    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = values::seconds)]
-    pub idle_timeout: Duration,
-
-    /// How long a client may take next to nothing of a response that waits for it.
+impl Web {
+    /// What to serve.
     ///
-    /// That is less than 240 bytes for each second of this time, and less than there is.
-    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = values::seconds)]
-    pub send_timeout: Duration,
-}
-
-/// How much is logged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum LogLevel {
-    /// Only what failed.
-    Error,
-    /// Also what looks wrong.
-    Warn,
-    /// Also what happens as it should.
-    Info,
-    /// Also what helps to find a fault.
-    Debug,
-    /// Everything.
-    Trace,
+    /// # Errors
+    /// One line, where it is nothing or more than one thing.
+    pub fn served(&self) -> Result<Served<'_>, String> {
+        let application = self.wsgi.as_deref().or(self.application.as_deref());
+        let all = [
+            application.map(Served::Wsgi),
+            self.path.as_deref().map(Served::Path),
+            self.resource_script.as_deref().map(Served::ResourceScript),
+        ];
+        let mut given = all.into_iter().flatten();
+        match (given.next(), given.next()) {
+            (Some(served), None) => Ok(served),
+            (None, _) => Err("nothing to serve; name an application, as 'handwound web --wsgi hello.application', \
+                              or a folder with --path DIR"
+                .to_owned()),
+            (Some(_), Some(_)) => Err("more than one thing to serve; keep one of the application, --path and \
+                                       --resource-script"
+                .to_owned()),
+        }
+    }
 }
 
 /// Why [`Arguments::read`] gave no arguments.
@@ -171,50 +145,26 @@ impl Arguments {
         I: IntoIterator,
         I::Item: Into<OsString> + Clone,
     {
-        let parsed = Arguments::try_parse_from(arguments).map(|mut arguments| {
-            let Command::Web(web) = &mut arguments.command;
-            web.serving.http.strict = web.strict;
-            arguments
-        });
-        parsed.map_err(|error| match error.kind() {
-            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Refusal::Asked(error.render().to_string()),
-            ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => Refusal::Wrong(
-                "nothing to do; try 'handwound web --wsgi hello.application', or 'handwound --help'".to_owned(),
-            ),
-            ErrorKind::InvalidSubcommand => {
-                let line = one_line(&error.render().to_string());
-                Refusal::Wrong(format!("{}; the one there is: 'web'", line.split(';').next().unwrap_or(&line)))
-            }
-            _ => Refusal::Wrong(one_line(&error.render().to_string())),
-        })
+        let mut arguments = Arguments::try_parse_from(arguments).map_err(refusal)?;
+        let Command::Web(web) = &mut arguments.command;
+        web.serving.http.strict = web.strict;
+        web.served().map_err(Refusal::Wrong)?;
+        pending::refuse(web).map_err(Refusal::Wrong)?;
+        Ok(arguments)
     }
 }
 
-impl Serving {
-    /// Where to listen: what `--listen` and `--port` say, or `tcp:8080`.
-    pub fn endpoints(&self) -> Vec<Endpoint> {
-        let tcp = |port| Endpoint::tcp((Ipv4Addr::UNSPECIFIED, port).into());
-        let mut endpoints: Vec<_> = self.listen.iter().cloned().chain(self.port.map(tcp)).collect();
-        if endpoints.is_empty() {
-            endpoints.push(tcp(8080));
+fn refusal(error: clap::Error) -> Refusal {
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Refusal::Asked(error.render().to_string()),
+        ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => Refusal::Wrong(
+            "nothing to do; try 'handwound web --wsgi hello.application', or 'handwound --help'".to_owned(),
+        ),
+        ErrorKind::InvalidSubcommand => {
+            let line = one_line(&error.render().to_string());
+            Refusal::Wrong(format!("{}; the one there is: 'web'", line.split(';').next().unwrap_or(&line)))
         }
-        endpoints
-    }
-}
-
-impl Http {
-    /// The same as the bounds of a site.
-    pub fn site_config(&self) -> SiteConfig {
-        let mut config = SiteConfig::default();
-        config.http.refuse_brackets_in_targets = self.strict;
-        config.http.head_bytes_max = self.head_max;
-        config.http.body_bytes_max = self.body_max;
-        config.http.head_timeout = self.head_timeout;
-        config.http.body_timeout = self.body_timeout;
-        config.http.idle_timeout = self.idle_timeout;
-        config.body_memory_bytes_max = usize::try_from(self.body_memory).unwrap_or(usize::MAX);
-        config.send_timeout = self.send_timeout;
-        config
+        _ => Refusal::Wrong(one_line(&error.render().to_string())),
     }
 }
 
@@ -235,7 +185,10 @@ fn one_line(report: &str) -> String {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use std::time::Duration;
+
     use super::*;
+    use crate::values::ThreadRange;
 
     fn web(line: &str) -> Web {
         let Command::Web(web) = Arguments::read(line.split(' ')).unwrap().command;
@@ -255,7 +208,7 @@ mod tests {
     #[test]
     fn the_tutorials_command_line_is_enough() {
         let web = web("handwound -n web --wsgi foo.application");
-        assert_eq!(web.wsgi, "foo.application");
+        assert_eq!(web.served(), Ok(Served::Wsgi("foo.application")));
         assert_eq!(endpoints(&web), ["tcp:8080"]);
         assert_eq!(web.serving.threads, ThreadRange { min: 5, max: 20 });
         assert_eq!(web.serving.graceful_timeout, Duration::from_secs(30));
@@ -271,8 +224,8 @@ mod tests {
     #[test]
     fn endpoints_add_up() {
         assert_eq!(endpoints(&web("h web --wsgi a.b --port 80")), ["tcp:80"]);
-        let web = web("h web --wsgi a.b --port 80 --listen tcp:81 --listen unix:/x");
-        assert_eq!(endpoints(&web), ["tcp:81", "unix:/x", "tcp:80"]);
+        let web = web("h web a:b -b :82 --port 80 --listen tcp:81 --listen unix:/x");
+        assert_eq!(endpoints(&web), ["tcp:81", "unix:/x", "tcp:80", "tcp:82"]);
     }
 
     #[test]
@@ -283,7 +236,11 @@ mod tests {
         );
         refuse("h wbe", "unrecognized subcommand 'wbe'; the one there is: 'web'");
         refuse("h", "nothing to do; try 'handwound web --wsgi hello.application', or 'handwound --help'");
-        refuse("h web", "the following required arguments were not provided: --wsgi <MODULE.ATTR>");
+        refuse(
+            "h web",
+            "nothing to serve; name an application, as 'handwound web --wsgi hello.application', or a folder with \
+             --path DIR",
+        );
         refuse(
             "h web --wsgi a.b --threads 9..2",
             "invalid value '9..2' for '--threads <MIN..MAX>': the smaller number comes first; did you mean 2..9?",
@@ -293,6 +250,23 @@ mod tests {
             "invalid value 'inf' for '--log-level <LEVEL>' [possible values: error, warn, info, debug, trace]; \
              a similar value exists: 'info'",
         );
+    }
+
+    #[test]
+    fn one_thing_is_served() {
+        assert_eq!(web("h web foo:app").served(), Ok(Served::Wsgi("foo:app")));
+        refuse("h web a:b --wsgi c.d", "the argument '[MODULE:APP]' cannot be used with '--wsgi <MODULE.ATTR>'");
+        refuse(
+            "h web a:b --path x",
+            "more than one thing to serve; keep one of the application, --path and --resource-script",
+        );
+    }
+
+    #[test]
+    fn what_nobody_serves_yet_is_refused() {
+        refuse("h web a:b -w 2", "--workers is not supported yet; leave it out");
+        refuse("h web --path x", "--path is not supported yet; leave it out");
+        assert_eq!(web("h web a:b -w 1").serving.processes.workers, 1);
     }
 
     #[test]

@@ -1,0 +1,45 @@
+//! The options that gunicorn's users know: processes, and where they run.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::values;
+
+/// Processes, and where they run.
+#[derive(Clone, Debug, Default, PartialEq, Args)]
+#[command(next_help_heading = "Processes")]
+pub struct Processes {
+    /// How many processes serve, each with threads of its own; they share the port and are watched over.
+    #[arg(short, long, value_name = "N", default_value = "1", value_parser = values::workers)]
+    pub workers: usize,
+
+    /// Replace a worker when the code that it has imported changes.
+    #[arg(long)]
+    pub reload: bool,
+
+    /// Replace a worker after about this many requests; 0 is never.
+    #[arg(long, value_name = "N", default_value = "0")]
+    pub max_requests: u64,
+
+    /// Up to this many requests more, another number for each worker, so that they are not replaced all at once.
+    #[arg(long, value_name = "N", default_value = "0")]
+    pub max_requests_jitter: u64,
+
+    /// Write the number of the process that takes the signals to this file.
+    #[arg(long, visible_alias = "pidfile", value_name = "FILE")]
+    pub pid: Option<PathBuf>,
+
+    /// Go to this folder first; all other paths are seen from there.
+    #[arg(long, value_name = "DIR")]
+    pub chdir: Option<PathBuf>,
+
+    /// Set a variable of the environment before the application is imported; may be given several times.
+    #[arg(short, long, value_name = "NAME=VALUE", value_parser = values::variable)]
+    pub env: Vec<(OsString, OsString)>,
+
+    /// Which permissions new files do not get, in octal, as 027.
+    #[arg(long, value_name = "MODE", value_parser = values::umask)]
+    pub umask: Option<u32>,
+}

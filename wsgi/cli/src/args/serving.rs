@@ -1,0 +1,108 @@
+//! The options that say how to serve, whatever is served.
+
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use handwound_reactor::Endpoint;
+
+use super::{Http, Https, Processes};
+use crate::values::{self, ThreadRange};
+
+/// The options that say how to serve, whatever the application is written in. Flatten them into a parser of your own
+/// to give a Rust application the same command line.
+#[derive(Clone, Debug, PartialEq, Args)]
+pub struct Serving {
+    /// Where to listen, as `tcp:8080`, `tcp:8080:interface=127.0.0.1` or `unix:/run/x.sock`; may be given several
+    /// times [default: tcp:8080].
+    #[arg(long, value_name = "ENDPOINT", value_parser = values::endpoint, help_heading = "Where to listen")]
+    pub listen: Vec<Endpoint>,
+
+    /// Listen on this TCP port: short for `--listen tcp:PORT`.
+    #[arg(short, long, value_name = "PORT", value_parser = values::port, help_heading = "Where to listen")]
+    pub port: Option<Endpoint>,
+
+    /// Listen there, as gunicorn writes it: `127.0.0.1:8000`, `:8000`, `[::1]:8000`, `unix:/run/x.sock`; may be given
+    /// several times.
+    #[arg(short, long, value_name = "ADDRESS", value_parser = values::bind, help_heading = "Where to listen")]
+    pub bind: Vec<Endpoint>,
+
+    /// HTTPS beside HTTP.
+    #[command(flatten)]
+    pub https: Https,
+
+    /// How many threads call the application: at least and at the most, or one number for both.
+    #[arg(long, value_name = "MIN..MAX", default_value = "5..20", help_heading = "Threads and their end")]
+    pub threads: ThreadRange,
+
+    /// After SIGINT or SIGTERM, how long requests under way may take to finish.
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = values::seconds)]
+    #[arg(help_heading = "Threads and their end")]
+    pub graceful_timeout: Duration,
+
+    /// Processes, and where they run.
+    #[command(flatten)]
+    pub processes: Processes,
+
+    /// Logs.
+    #[command(flatten)]
+    pub logs: Logs,
+
+    /// Add this to the head of every response, as `Name: value`; may be given several times.
+    #[arg(long, value_name = "HEADER", value_parser = values::header, help_heading = "Responses")]
+    pub add_header: Vec<(String, String)>,
+
+    /// Limits and timeouts of HTTP.
+    #[command(flatten)]
+    pub http: Http,
+}
+
+/// Logs.
+#[derive(Clone, Debug, PartialEq, Args)]
+#[command(next_help_heading = "Logs")]
+pub struct Logs {
+    /// Write a line for each request to this file, in the combined log format; `-` is stdout.
+    #[arg(short, long, visible_alias = "access-logfile", value_name = "FILE")]
+    pub logfile: Option<PathBuf>,
+
+    /// Another form for these lines, in gunicorn's notation, as `%(h)s %(r)s %(s)s`.
+    #[arg(long, value_name = "FORMAT", requires = "logfile")]
+    pub access_logformat: Option<String>,
+
+    /// Write log events to this file; `-` is stderr [default: -].
+    #[arg(long, visible_alias = "log-file", value_name = "FILE")]
+    pub error_logfile: Option<PathBuf>,
+
+    /// Which events to log: this level and those above it.
+    #[arg(long, value_name = "LEVEL", default_value = "info", ignore_case = true)]
+    pub log_level: LogLevel,
+}
+
+/// How much is logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogLevel {
+    /// Only what failed.
+    #[value(alias = "critical")]
+    Error,
+    /// Also what looks wrong.
+    #[value(alias = "warning")]
+    Warn,
+    /// Also what happens as it should.
+    Info,
+    /// Also what helps to find a fault.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+impl Serving {
+    /// Where to listen: what `--listen`, `--port` and `--bind` say, or `tcp:8080`; nothing where HTTPS alone was asked for.
+    pub fn endpoints(&self) -> Vec<Endpoint> {
+        let mut endpoints: Vec<_> = self.listen.iter().chain(&self.port).chain(&self.bind).cloned().collect();
+        if endpoints.is_empty() && self.https.https.is_none() {
+            endpoints.push(Endpoint::tcp((Ipv4Addr::UNSPECIFIED, 8080).into()));
+        }
+        endpoints
+    }
+}
