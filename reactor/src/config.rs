@@ -26,6 +26,9 @@ pub struct LoopConfig {
     pub output_high_bytes: usize,
     /// [`Protocol::drained`](crate::Protocol::drained) at this many bytes.
     pub output_low_bytes: usize,
+    /// Bytes of output that a [filter](crate::Filter) is given at once. While twice as many wait behind it for the socket,
+    /// nothing is read.
+    pub filter_chunk_bytes: usize,
     /// How long a connection that closes still reads what the peer sends.
     pub linger_max: Duration,
     /// How long the loop dozes before it sleeps deeply, while answers from workers are expected.
@@ -47,6 +50,7 @@ impl Default for LoopConfig {
             read_per_turn_bytes_max: 256 << 10,
             output_high_bytes: 256 << 10,
             output_low_bytes: 64 << 10,
+            filter_chunk_bytes: 64 << 10,
             linger_max: Duration::from_secs(2),
             doze_max: Duration::from_millis(1),
             stop_max: Duration::from_secs(30),

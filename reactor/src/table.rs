@@ -154,6 +154,11 @@ impl Table {
         }
     }
 
+    /// Tells this one that a stop has begun, once it is open.
+    pub(crate) fn mark_one_stopping(&self, sock: Sock) {
+        self.places.borrow_mut()[sock.slot as usize].stopping = true;
+    }
+
     /// Whether a stop has begun that its connection has not been told of; true once.
     pub(crate) fn take_stopping_mark(&self, sock: Sock) -> bool {
         std::mem::take(&mut self.places.borrow_mut()[sock.slot as usize].stopping)

@@ -6,6 +6,7 @@ use std::io;
 use std::time::Duration;
 
 use crate::event_loop::WeakLoop;
+use crate::filter::Session;
 use crate::mailbox::{ConnectionId, Notifier};
 use crate::{Address, EventLoop, Time};
 
@@ -23,6 +24,13 @@ pub trait Protocol {
     /// The peer will send nothing more (it may still read). Closes unless overridden.
     fn ended(&mut self, transport: &mut Transport) {
         transport.close();
+    }
+
+    /// The peer's stream has ended without a word of its [filter](crate::Filter): the end may be missing, and somebody on
+    /// the way may have cut it off. Resets the connection unless overridden; one whose own rules tell where its messages
+    /// end may take it for [`ended`](Protocol::ended).
+    fn truncated(&mut self, transport: &mut Transport) {
+        transport.abort();
     }
 
     /// The output that waits has fallen below [`LoopConfig::output_low_bytes`](crate::LoopConfig::output_low_bytes)
@@ -100,6 +108,7 @@ pub struct Transport {
     pub(crate) paused: bool,
     pub(crate) ending: Option<Ending>,
     pub(crate) deadline: Option<Time>,
+    pub(crate) session: Option<Session>,
 }
 
 impl Transport {
@@ -117,6 +126,7 @@ impl Transport {
             paused: false,
             ending: None,
             deadline: None,
+            session: None,
         }
     }
 
@@ -157,7 +167,8 @@ impl Transport {
         self.pending_bytes() > self.output_high_bytes
     }
 
-    /// Reads nothing from the peer until [`resume_reading`](Transport::resume_reading): it will be slowed down.
+    /// Reads nothing from the peer until [`resume_reading`](Transport::resume_reading): it will be slowed down. What a
+    /// [filter](crate::Filter) has read already may still come.
     pub fn pause_reading(&mut self) {
         self.paused = true;
     }
@@ -213,6 +224,11 @@ impl Transport {
     /// The address of this end.
     pub fn local(&self) -> &Address {
         &self.local
+    }
+
+    /// What its [filter](crate::Filter) and the peer have agreed upon; `None` without a filter.
+    pub fn session(&self) -> Option<&Session> {
+        self.session.as_ref()
     }
 
     /// With it any thread can call for [`Protocol::notified`].

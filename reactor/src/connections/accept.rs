@@ -9,7 +9,7 @@ use super::Stage;
 use crate::event_loop::Timer;
 use crate::mailbox::panic_text;
 use crate::timers::TimerId;
-use crate::{Address, Close, EventLoop, ListenOptions, Protocol, Sock};
+use crate::{Address, Close, EventLoop, Filters, ListenOptions, Protocol, Sock};
 
 /// Makes the protocol of each accepted connection.
 type Factory = Rc<RefCell<dyn FnMut(&Address) -> Box<dyn Protocol>>>;
@@ -17,6 +17,7 @@ type Factory = Rc<RefCell<dyn FnMut(&Address) -> Box<dyn Protocol>>>;
 pub(crate) struct Listener {
     pub(crate) sock: Sock,
     factory: Factory,
+    filters: Option<Rc<Filters>>,
     pub(super) readable: bool,
     /// The system is out of descriptors; this timer will end it.
     resting: Option<TimerId>,
@@ -56,6 +57,35 @@ impl EventLoop {
         &self,
         at: &Address,
         options: &ListenOptions,
+        factory: impl FnMut(&Address) -> P + 'static,
+    ) -> io::Result<Listening> {
+        self.listen_with(at, options, None, factory)
+    }
+
+    /// As [`listen`](EventLoop::listen), and gives each connection a filter, through which its protocol is served.
+    ///
+    /// # Errors
+    /// As there.
+    ///
+    /// # Panics
+    /// As there.
+    #[track_caller]
+    pub fn listen_filtered<P: Protocol + 'static>(
+        &self,
+        at: &Address,
+        options: &ListenOptions,
+        filters: Filters,
+        factory: impl FnMut(&Address) -> P + 'static,
+    ) -> io::Result<Listening> {
+        self.listen_with(at, options, Some(Rc::new(filters)), factory)
+    }
+
+    #[track_caller]
+    fn listen_with<P: Protocol + 'static>(
+        &self,
+        at: &Address,
+        options: &ListenOptions,
+        filters: Option<Rc<Filters>>,
         mut factory: impl FnMut(&Address) -> P + 'static,
     ) -> io::Result<Listening> {
         let place = Location::caller();
@@ -66,13 +96,14 @@ impl EventLoop {
         };
         self.serve_listener(
             sock,
+            filters,
             Rc::new(RefCell::new(move |peer: &Address| -> Box<dyn Protocol> { Box::new(factory(peer)) })),
         )
     }
 
-    fn serve_listener(&self, sock: Sock, factory: Factory) -> io::Result<Listening> {
+    fn serve_listener(&self, sock: Sock, filters: Option<Rc<Filters>>, factory: Factory) -> io::Result<Listening> {
         let local = self.0.reactor.borrow().local_address(sock)?;
-        let listener = Listener { sock, factory, readable: false, resting: None, queued: false };
+        let listener = Listener { sock, factory, filters, readable: false, resting: None, queued: false };
         self.0.table.hold(sock, false);
         self.0.table.put_listener(Box::new(listener));
         self.0.table.listeners.borrow_mut().push(sock);
@@ -93,8 +124,10 @@ impl EventLoop {
             match accepted {
                 Ok((accepted, peer)) => {
                     let factory = listener.factory.clone();
-                    match catch_unwind(AssertUnwindSafe(|| (factory.borrow_mut())(&peer))) {
-                        Ok(protocol) => self.adopt(accepted, peer, protocol, Stage::Open),
+                    let filters = listener.filters.clone();
+                    let make = || ((factory.borrow_mut())(&peer), filters.map(|filters| filters.one(self)));
+                    match catch_unwind(AssertUnwindSafe(make)) {
+                        Ok((protocol, filter)) => self.adopt(accepted, peer, protocol, filter, Stage::Open),
                         Err(payload) => {
                             tracing::error!(panic = panic_text(&*payload), %peer, "a protocol factory panicked");
                             self.0.reactor.borrow_mut().close(accepted, Close::Reset);

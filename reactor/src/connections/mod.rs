@@ -7,6 +7,7 @@
 //! Here: what a connection is, what it is told, and how it comes and goes.
 
 mod accept;
+mod filtered;
 mod transfer;
 
 use std::io::{self, ErrorKind};
@@ -16,16 +17,21 @@ pub use self::accept::Listening;
 
 pub(crate) use self::accept::Listener;
 use crate::event_loop::Timer;
+use crate::filter::Filtered;
 use crate::mailbox::{ConnectionId, panic_text};
 use crate::table::Held;
 use crate::timers::TimerId;
 use crate::transport::Ending;
-use crate::{Address, Close, Closed, Event, EventLoop, Protocol, Sock, Time, Transport};
+use crate::{Address, Close, Closed, Event, EventLoop, LoopConfig, Protocol, Sock, Time, Transport};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Stage {
     Connecting,
+    /// Its filter is not open yet, and its protocol has not been called.
+    Opening,
     Open,
+    /// Its filter's last words go out.
+    Ending,
     /// This side's stream has ended; what comes is dropped.
     Lingering,
 }
@@ -34,6 +40,8 @@ pub(crate) struct Connection {
     pub(crate) sock: Sock,
     transport: Transport,
     protocol: Box<dyn Protocol>,
+    /// Between the socket and all that the transport knows.
+    filter: Option<Box<Filtered>>,
     stage: Stage,
     readable: bool,
     writable: bool,
@@ -55,13 +63,18 @@ impl EventLoop {
     /// The system's, where it refuses even to try; the protocol is then told nothing.
     #[track_caller]
     pub fn connect(&self, to: &Address, protocol: impl Protocol + 'static) -> io::Result<()> {
+        self.dial(to, None, Box::new(protocol))
+    }
+
+    #[track_caller]
+    fn dial(&self, to: &Address, filter: Option<Box<Filtered>>, protocol: Box<dyn Protocol>) -> io::Result<()> {
         let place = Location::caller();
         let sock = {
             let mut reactor = self.0.reactor.borrow_mut();
             reactor.at_place(place);
             reactor.connect(to)?
         };
-        self.adopt(sock, to.clone(), Box::new(protocol), Stage::Connecting);
+        self.adopt(sock, to.clone(), protocol, filter, Stage::Connecting);
         Ok(())
     }
 
@@ -70,13 +83,21 @@ impl EventLoop {
         self.0.table.connections.get()
     }
 
-    fn adopt(&self, sock: Sock, peer: Address, protocol: Box<dyn Protocol>, stage: Stage) {
+    fn adopt(
+        &self,
+        sock: Sock,
+        peer: Address,
+        protocol: Box<dyn Protocol>,
+        filter: Option<Box<Filtered>>,
+        stage: Stage,
+    ) {
         let table = &self.0.table;
         let local = self.0.reactor.borrow().local_address(sock).unwrap_or(Address::Unix(None));
         let mut connection = Box::new(Connection {
             sock,
             transport: Transport::new(self, ConnectionId(sock), peer, local),
             protocol,
+            filter,
             stage,
             readable: false,
             writable: stage == Stage::Open,
@@ -91,7 +112,7 @@ impl EventLoop {
         if stage == Stage::Open {
             // The peer may have sent already; reading early spares a poll, and the edge if it came before us.
             connection.readable = true;
-            self.call(&mut connection, |protocol, transport| protocol.connected(transport));
+            self.open(&mut connection);
         }
         self.put_back(connection);
     }
@@ -144,6 +165,9 @@ impl EventLoop {
                     self.call(&mut connection, |protocol, transport| protocol.stopping(transport));
                 } else if connection.stage == Stage::Connecting {
                     connection.transport.abort();
+                } else if connection.stage == Stage::Opening {
+                    // It may bring a request along.
+                    self.0.table.mark_one_stopping(sock);
                 }
                 self.put_back(connection);
             }
@@ -175,8 +199,8 @@ impl EventLoop {
         if due {
             connection.transport.deadline = None;
             match connection.stage {
-                Stage::Lingering => return self.discard(connection, Close::Reset, Closed::ByUs),
-                Stage::Connecting => {
+                Stage::Ending | Stage::Lingering => return self.discard(connection, Close::Reset, Closed::ByUs),
+                Stage::Connecting | Stage::Opening => {
                     let error = io::Error::from(ErrorKind::TimedOut);
                     return self.discard(connection, Close::Reset, Closed::Failed(error));
                 }
@@ -217,7 +241,7 @@ impl EventLoop {
         if connection.wants_to_write() && !std::mem::replace(&mut connection.dirty, true) {
             table.dirty.borrow_mut().push(ConnectionId(sock));
         }
-        if connection.wants_to_read() && !std::mem::replace(&mut connection.queued, true) {
+        if connection.wants_to_read(&self.0.config) && !std::mem::replace(&mut connection.queued, true) {
             table.ready.borrow_mut().push_back(sock);
         }
         table.put_connection(connection);
@@ -249,6 +273,8 @@ impl EventLoop {
         let was_full = self.connections() >= self.0.config.connections_max;
         table.connections.set(table.connections.get() - 1);
         connection.transport.ending = Some(Ending::Abort);
+        let failure = connection.filter.as_mut().and_then(|filter| filter.failure.take());
+        let reason = failure.unwrap_or(reason);
         self.call(&mut connection, |protocol, _| protocol.closed(reason));
         if was_full {
             for listener in table.listeners() {
@@ -262,6 +288,9 @@ impl Connection {
     /// What it keeps, and its protocol.
     pub(crate) fn memory(&self, note: &mut dyn FnMut(&'static str, usize)) {
         note("output", self.transport.output.capacity());
+        if let Some(filter) = &self.filter {
+            note("filter", filter.memory_bytes());
+        }
         self.protocol.memory(note);
     }
 
@@ -271,18 +300,23 @@ impl Connection {
         Some(format!("the deadline of the connection with {}", self.transport.peer()))
     }
 
-    fn wants_to_read(&self) -> bool {
-        if !self.readable {
+    fn wants_to_read(&self, config: &LoopConfig) -> bool {
+        if !self.readable || self.is_choked(config.filter_chunk_bytes) {
             return false;
         }
         match self.stage {
             Stage::Connecting => true,
+            Stage::Opening => self.transport.ending.is_none(),
+            Stage::Ending => false,
             Stage::Open => !self.transport.paused && self.transport.ending.is_none(),
             Stage::Lingering => self.transport.ending != Some(Ending::Abort),
         }
     }
 
     fn wants_to_write(&self) -> bool {
+        if let Some(filter) = &self.filter {
+            return self.filter_wants_to_write(filter);
+        }
         if self.stage != Stage::Open {
             return false;
         }

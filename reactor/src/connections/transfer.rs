@@ -15,10 +15,9 @@ impl EventLoop {
                 Ok(false) => return self.put_back(connection),
                 Err(error) => return self.discard(connection, Close::Reset, Closed::Failed(error)),
                 Ok(true) => {
-                    connection.stage = Stage::Open;
                     connection.writable = true;
                     connection.readable = true;
-                    self.call(&mut connection, |protocol, transport| protocol.connected(transport));
+                    self.open(&mut connection);
                 }
             }
         }
@@ -33,13 +32,13 @@ impl EventLoop {
         scratch.resize(self.0.config.read_chunk_bytes, 0);
         let mut share = self.0.config.read_per_turn_bytes_max;
         let mut result = Ok(());
-        while share > 0 && connection.wants_to_read() {
+        while share > 0 && connection.wants_to_read(&self.0.config) {
             let received = self.0.reactor.borrow_mut().read(connection.sock, &mut scratch);
             match received {
                 Ok(received) => {
                     connection.readable = !received.drained;
                     share = share.saturating_sub(received.bytes);
-                    self.take_in(connection, &scratch[..received.bytes]);
+                    self.take_in(connection, &mut scratch[..received.bytes]);
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => connection.readable = false,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -53,8 +52,10 @@ impl EventLoop {
         result
     }
 
-    fn take_in(&self, connection: &mut Connection, bytes: &[u8]) {
-        if bytes.is_empty() {
+    fn take_in(&self, connection: &mut Connection, bytes: &mut [u8]) {
+        if connection.filter.is_some() {
+            self.take_in_filtered(connection, bytes);
+        } else if bytes.is_empty() {
             // Reading on would give the same end for ever; a later edge can only be an error.
             connection.readable = false;
             if std::mem::replace(&mut connection.ended, true) {
@@ -84,6 +85,9 @@ impl EventLoop {
     }
 
     fn flush_connection(&self, mut connection: Box<Connection>) {
+        if connection.filter.is_some() {
+            return self.flush_filtered(connection);
+        }
         while connection.writable && connection.transport.pending_bytes() > 0 {
             let transport = &connection.transport;
             let slices = [IoSlice::new(&transport.output[transport.written..])];
@@ -112,7 +116,7 @@ impl EventLoop {
     }
 
     /// Whether the protocol was called.
-    fn after_writing(&self, connection: &mut Connection) -> bool {
+    pub(super) fn after_writing(&self, connection: &mut Connection) -> bool {
         let config = &self.0.config;
         let transport = &mut connection.transport;
         let pending = transport.pending_bytes();
@@ -134,7 +138,7 @@ impl EventLoop {
         has_drained
     }
 
-    fn linger(&self, mut connection: Box<Connection>) {
+    pub(super) fn linger(&self, mut connection: Box<Connection>) {
         if connection.ended {
             return self.discard(connection, Close::Graceful, Closed::ByUs);
         }
@@ -147,10 +151,11 @@ impl EventLoop {
         self.put_back(connection);
     }
 
-    fn lose(&self, connection: Box<Connection>, error: io::Error) {
+    pub(super) fn lose(&self, connection: Box<Connection>, error: io::Error) {
         let reason = match connection.stage {
-            Stage::Lingering => Closed::ByUs,
-            _ => Closed::Lost(error),
+            Stage::Ending | Stage::Lingering => Closed::ByUs,
+            Stage::Connecting | Stage::Opening => Closed::Failed(error),
+            Stage::Open => Closed::Lost(error),
         };
         self.discard(connection, Close::Reset, reason);
     }
