@@ -1,59 +1,108 @@
-//! Real applications, unmodified, under the real command. Each needs its package from pip: from the environment that
-//! `HANDWOUND_TEST_PYTHON` names (its `bin/python`), or that stands in `target/test-venv`; without it the test says
-//! that it is skipped.
+//! Real applications, unmodified, under the real command, and once more inside WebTest's lint. Each needs its packages
+//! from pip: from the environment that `HANDWOUND_TEST_PYTHON` names (its `bin/python`), or that stands in
+//! `target/test-venv`; without them the test says that it is skipped. `tests/frameworks/README.md` says how to add one.
 #![allow(clippy::unwrap_used)]
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Arc, Mutex};
+
+use rustix::process::{Pid, Signal, kill_process};
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// A Python that has `package`.
-fn python_with(package: &str) -> Option<PathBuf> {
+fn folder() -> PathBuf {
+    root().join("tests/frameworks")
+}
+
+/// Past the test harness, which would swallow it.
+fn tell(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+/// A Python that has these packages; tells their versions, or that the test is skipped.
+fn python_with(test: &str, packages: &[&str]) -> Option<PathBuf> {
     let python = std::env::var_os("HANDWOUND_TEST_PYTHON")
         .map(PathBuf::from)
         .or_else(|| Some(root().join("target/test-venv/bin/python")).filter(|python| python.exists()))
         .unwrap_or_else(|| PathBuf::from("python3"));
-    let import = Command::new(&python).args(["-c", &format!("import {package}")]).stderr(Stdio::null()).status();
-    if import.is_ok_and(|status| status.success()) {
+    let versions = "import sys, platform; from importlib.metadata import version\n\
+                    print(platform.python_implementation(), platform.python_version(), end='')\n\
+                    for name in sys.argv[1:]: print(f', {name} {version(name)}', end='')";
+    let output = Command::new(&python).args(["-c", versions]).args(packages).output();
+    let said = output.as_ref().map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
+    if output.is_ok_and(|output| output.status.success()) {
+        tell(&format!("frameworks::{test}: {said}"));
         return Some(python);
     }
-    // Past the test harness, which would swallow it.
-    let mut stderr = std::io::stderr();
-    let _ =
-        writeln!(stderr, "SKIPPED frameworks::{package}: {} has no {package}; `.ci/run` makes one", python.display());
+    let packages = packages.join(", ");
+    tell(&format!("SKIPPED frameworks::{test}: {} lacks one of {packages}; `.ci/run` makes one", python.display()));
     None
 }
+
+/// Python without a trace in the source tree.
+fn quiet(program: &Path) -> Command {
+    let mut command = Command::new(program);
+    command.env("PYTHONDONTWRITEBYTECODE", "1").current_dir(root());
+    command
+}
+
+#[track_caller]
+fn succeeded(output: Output, log: &str) -> String {
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{said}\n{}\n{log}", String::from_utf8_lossy(&output.stderr));
+    said
+}
+
+type Environment = Vec<(&'static str, String)>;
 
 struct Server {
     process: Child,
     port: String,
+    log: Arc<Mutex<String>>,
 }
 
 impl Server {
-    fn start(python: &Path, application: &str) -> Server {
-        let mut process = Command::new(env!("CARGO_BIN_EXE_handwound"))
+    fn start(python: &Path, application: &str, environment: Environment) -> Server {
+        let mut process = quiet(Path::new(env!("CARGO_BIN_EXE_handwound")))
             .args(["web", "--listen", "tcp:0:interface=127.0.0.1", "--app-dir", "tests/frameworks"])
             .args(["--wsgi", application, "--python"])
             .arg(python)
-            .current_dir(root())
+            .envs(environment)
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut log = BufReader::new(process.stderr.take().unwrap());
+        let mut stderr = BufReader::new(process.stderr.take().unwrap());
         let mut line = String::new();
+        let mut before = String::new();
         while !line.contains("listening on") {
+            before.push_str(&line);
             line.clear();
-            assert_ne!(log.read_line(&mut line).unwrap(), 0, "the server ended before it listened");
+            assert_ne!(stderr.read_line(&mut line).unwrap(), 0, "the server ended before it listened:\n{before}");
         }
         let (_, after) = line.split_once("127.0.0.1:").unwrap();
         let port = after.chars().take_while(char::is_ascii_digit).collect();
-        // What the application logs must not fill the pipe.
-        std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
-        Server { process, port }
+        let log = Arc::new(Mutex::new(String::new()));
+        // What the application logs must not fill the pipe, and is wanted when a check fails.
+        let kept = Arc::clone(&log);
+        std::thread::spawn(move || {
+            for line in stderr.lines().map_while(Result::ok) {
+                let mut log = kept.lock().unwrap();
+                log.push_str(&line);
+                log.push('\n');
+            }
+        });
+        Server { process, port, log }
+    }
+
+    /// Asks it to end, as an init system does; it ends in order.
+    fn stop(mut self) {
+        kill_process(Pid::from_child(&self.process), Signal::TERM).unwrap();
+        let status = self.process.wait().unwrap();
+        assert!(status.success(), "{status}\n{}", self.log.lock().unwrap());
     }
 }
 
@@ -64,37 +113,121 @@ impl Drop for Server {
     }
 }
 
-/// Starts `application` and has `check.py` use it as clients do.
-fn check(package: &str, application: &str, kind: &str) {
-    let Some(python) = python_with(package) else { return };
-    let server = Server::start(&python, application);
-    let output = Command::new(&python)
-        .arg(root().join("tests/frameworks/check.py"))
-        .args(["127.0.0.1", &server.port, kind])
-        .output()
-        .unwrap();
-    let report = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{report}\n{}", String::from_utf8_lossy(&output.stderr));
-    assert!(report.lines().filter(|line| line.starts_with("ok ")).count() > 20, "too few checks ran:\n{report}");
+/// One application and how it is checked.
+struct Case<'a> {
+    test: &'a str,
+    packages: &'a [&'a str],
+    application: &'a str,
+    kind: &'a str,
+    linted: bool,
 }
 
-#[test]
-fn flask() {
-    check("flask", "flask_app:application", "flask");
+impl Case<'_> {
+    /// Starts the application and has `check.py` use it as clients do. `prepared` gives it an environment.
+    fn run(&self, prepared: impl FnOnce(&Path) -> Environment) {
+        let Some(python) = python_with(self.test, self.packages) else { return };
+        let server = Server::start(&python, self.application, prepared(&python));
+        let mut check = quiet(&python);
+        check.arg(folder().join("check.py")).args(["127.0.0.1", &server.port, self.kind]);
+        let output = check.args(self.linted.then_some("--linted")).output().unwrap();
+        let report = succeeded(output, &server.log.lock().unwrap());
+        assert!(report.lines().filter(|line| line.starts_with("ok ")).count() >= 8, "too few checks ran:\n{report}");
+        for skipped in report.lines().filter_map(|line| line.strip_prefix("skipped ")) {
+            tell(&format!("SKIPPED frameworks::{}: {skipped}", self.test));
+        }
+        server.stop();
+    }
 }
 
-#[test]
-fn django() {
-    check("django", "django_app:application", "django");
+/// An application of one file, as it is.
+fn plain(kind: &str, packages: &[&str]) {
+    let application = format!("{kind}_app:application");
+    Case { test: kind, packages, application: &application, kind, linted: false }.run(|_| Vec::new());
 }
 
-#[test]
-fn bottle() {
-    check("bottle", "bottle_app:application", "bottle");
+/// The same inside WebTest's lint.
+fn linted(kind: &str, packages: &[&str]) {
+    let (test, application) = (format!("{kind}_linted"), format!("linted:{kind}"));
+    let packages = &[packages, &["WebTest"]].concat();
+    Case { test: &test, packages, application: &application, kind, linted: true }.run(|_| Vec::new());
+}
+
+macro_rules! frameworks {
+    ($($name:ident, $linted:ident: $($package:literal),+;)+) => {$(
+        #[test]
+        fn $name() {
+            plain(stringify!($name), &[$($package),+]);
+        }
+
+        #[test]
+        fn $linted() {
+            linted(stringify!($name), &[$($package),+]);
+        }
+    )+};
+}
+
+frameworks! {
+    flask, flask_linted: "Flask", "Werkzeug";
+    django, django_linted: "Django";
+    pyramid, pyramid_linted: "pyramid", "WebOb";
+    falcon, falcon_linted: "falcon";
+    bottle, bottle_linted: "bottle";
+    whitenoise, whitenoise_linted: "whitenoise";
 }
 
 /// Needs no package: `wsgiref.validate` is Python's own.
 #[test]
 fn validated() {
-    check("wsgiref", "validated_app:application", "validated");
+    let application = "validated_app:application";
+    Case { test: "validated", packages: &[], application, kind: "validated", linted: true }.run(|_| Vec::new());
+}
+
+#[test]
+fn the_checkers_findings_are_noted() {
+    let Some(python) = python_with("the_checkers_findings_are_noted", &["WebTest"]) else { return };
+    let test = quiet(&python).args(["-W", "ignore"]).arg(folder().join("test_recorder.py")).output().unwrap();
+    succeeded(test, "");
+}
+
+/// A Django site in a folder of its own: database, superuser, collected static files.
+fn django_site(test: &str, packages: &[&str], application: &str, kind: &str, static_by: &str) {
+    let site = tempfile::tempdir().unwrap();
+    let environment = [
+        ("SITE_FOLDER", site.path().to_str().unwrap().to_owned()),
+        ("STATIC_BY", static_by.to_owned()),
+        ("DJANGO_SETTINGS_MODULE", "django_site.settings".to_owned()),
+        ("DJANGO_SUPERUSER_PASSWORD", "correct horse".to_owned()),
+    ];
+    let linted = application.starts_with("linted");
+    Case { test, packages, application, kind, linted }.run(|python| {
+        let superuser = ["createsuperuser", "--username", "ada", "--email", "ada@example.com"];
+        for command in [&["migrate"][..], &superuser, &["collectstatic"]] {
+            let mut manage = quiet(python);
+            manage.args(["-m", "django"]).args(command).args(["--noinput", "--pythonpath", "tests/frameworks"]);
+            succeeded(manage.envs(environment.clone()).output().unwrap(), "");
+        }
+        environment.to_vec()
+    });
+}
+
+#[test]
+fn django_admin() {
+    django_site("django_admin", &["Django"], "django_site.wsgi:application", "django_site", "view");
+}
+
+#[test]
+fn django_admin_linted() {
+    django_site("django_admin_linted", &["Django", "WebTest"], "linted:django_site", "django_site", "view");
+}
+
+#[test]
+fn django_admin_with_whitenoise() {
+    let packages = &["Django", "whitenoise"];
+    django_site(
+        "django_admin_with_whitenoise",
+        packages,
+        "django_site.wsgi:application",
+        "django_whitenoise",
+        "whitenoise",
+    );
 }

@@ -1,10 +1,19 @@
 """The common routes of this folder, written with Bottle. README.md lists them."""
 
 import hashlib
+import pathlib
 
-from bottle import Bottle, redirect, request, response
+import parts
+from bottle import HTTPResponse, Bottle, redirect, request, response, static_file
 
 application = Bottle()
+SECRET = "only for these tests"
+STATIC = pathlib.Path(__file__).with_name("static")
+
+
+def text(body):
+    response.content_type = "text/plain; charset=UTF-8"
+    return body
 
 
 @application.get("/")
@@ -15,8 +24,18 @@ def index():
 
 @application.get("/users/<name>")
 def user(name):
-    response.content_type = "text/plain; charset=UTF-8"
-    return f"{request.query.getunicode('greeting', 'Hello')}, {name}!"
+    return text(f"{request.query.getunicode('greeting', 'Hello')}, {name}!")
+
+
+@application.get("/query")
+def query():
+    fields = request.query.decode()
+    return {name: fields.getall(name) for name in fields}
+
+
+@application.route("/method", method=["GET", "POST", "PUT", "PATCH", "DELETE"])
+def method():
+    return text(request.method)
 
 
 @application.post("/form")
@@ -55,11 +74,42 @@ def cookie_get():
     return dict(request.cookies)
 
 
+@application.get("/session")
+def visits():
+    count = (request.get_cookie("visits", secret=SECRET) or 0) + 1
+    response.set_cookie("visits", count, secret=SECRET, path="/")
+    return {"visits": count}
+
+
 @application.get("/stream")
 def stream():
-    response.content_type = "text/plain"
-    for n in range(50):
-        yield f"chunk {n}\n"
+    return text(parts.stream())
+
+
+@application.get("/drip")
+def drip():
+    return text(parts.drip())
+
+
+@application.get("/drip/go")
+def drip_go():
+    parts.go_on.set()
+    return text("gone on")
+
+
+@application.get("/endless")
+def endless():
+    return text(parts.endless())
+
+
+@application.get("/endless/closed")
+def endless_closed():
+    return {"closed": parts.was_closed()}
+
+
+@application.get("/meet")
+def meet():
+    return text(parts.meet())
 
 
 @application.get("/error")
@@ -67,24 +117,50 @@ def error():
     raise RuntimeError("raised on purpose by /error")
 
 
+@application.get("/error/late")
+def error_late():
+    yield b"begun\n"
+    raise RuntimeError("raised on purpose by /error/late")
+
+
 @application.get("/redirect")
 def elsewhere():
     redirect("/", 302)
 
 
-@application.get("/unicode/<text>")
-def unicode_path(text):
-    response.content_type = "text/plain; charset=UTF-8"
-    return text
+@application.get("/empty")
+def empty():
+    return HTTPResponse(status=204)
+
+
+@application.get("/unicode/<text_in_path>")
+def unicode_path(text_in_path):
+    return text(text_in_path)
 
 
 @application.get("/head")
 def head():
-    response.content_type = "text/plain"
-    return "a page to ask the head of"
+    return text("a page to ask the head of")
 
 
 @application.get("/large")
 def large():
     response.content_type = "application/octet-stream"
-    return b"0123456789abcde\n" * 18750
+    return parts.LARGE
+
+
+@application.get("/huge")
+def huge():
+    response.content_type = "application/octet-stream"
+    return parts.huge()
+
+
+@application.get("/file")
+def file():
+    whole = pathlib.Path(parts.FILE.name)
+    return static_file(whole.name, root=whole.parent, mimetype="application/octet-stream")
+
+
+@application.get("/static/<path:path>")
+def static(path):
+    return static_file(path, root=STATIC)

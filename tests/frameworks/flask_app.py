@@ -2,20 +2,36 @@
 
 import hashlib
 
-from flask import Flask, Response, jsonify, make_response, redirect, request
+import parts
+from flask import Flask, Response, jsonify, make_response, redirect, request, send_file, session
 
 application = Flask(__name__)
+application.secret_key = "only for these tests"
+
+
+def text(body):
+    return Response(body, mimetype="text/plain")
 
 
 @application.get("/")
 def index():
-    return Response("Hello, world!", mimetype="text/plain")
+    return text("Hello, world!")
 
 
 @application.get("/users/<name>")
 def user(name):
     greeting = request.args.get("greeting", "Hello")
-    return Response(f"{greeting}, {name}!", mimetype="text/plain")
+    return text(f"{greeting}, {name}!")
+
+
+@application.get("/query")
+def query():
+    return jsonify(request.args.to_dict(flat=False))
+
+
+@application.route("/method", methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
+def method():
+    return text(request.method)
 
 
 @application.post("/form")
@@ -54,9 +70,41 @@ def cookie_get():
     return jsonify(dict(request.cookies))
 
 
+@application.get("/session")
+def visits():
+    session["visits"] = session.get("visits", 0) + 1
+    return jsonify(visits=session["visits"])
+
+
 @application.get("/stream")
 def stream():
-    return Response((f"chunk {n}\n" for n in range(50)), mimetype="text/plain")
+    return text(parts.stream())
+
+
+@application.get("/drip")
+def drip():
+    return text(parts.drip())
+
+
+@application.get("/drip/go")
+def drip_go():
+    parts.go_on.set()
+    return text("gone on")
+
+
+@application.get("/endless")
+def endless():
+    return text(parts.endless())
+
+
+@application.get("/endless/closed")
+def endless_closed():
+    return jsonify(closed=parts.was_closed())
+
+
+@application.get("/meet")
+def meet():
+    return text(parts.meet())
 
 
 @application.get("/error")
@@ -64,21 +112,45 @@ def error():
     raise RuntimeError("raised on purpose by /error")
 
 
+@application.get("/error/late")
+def error_late():
+    def broken():
+        yield b"begun\n"
+        raise RuntimeError("raised on purpose by /error/late")
+
+    return text(broken())
+
+
 @application.get("/redirect")
 def elsewhere():
     return redirect("/")
 
 
-@application.get("/unicode/<text>")
-def unicode_path(text):
-    return Response(text, mimetype="text/plain")
+@application.get("/empty")
+def empty():
+    return "", 204
+
+
+@application.get("/unicode/<text_in_path>")
+def unicode_path(text_in_path):
+    return text(text_in_path)
 
 
 @application.get("/head")
 def head():
-    return Response("a page to ask the head of", mimetype="text/plain")
+    return text("a page to ask the head of")
 
 
 @application.get("/large")
 def large():
-    return Response(b"0123456789abcde\n" * 18750, mimetype="application/octet-stream")
+    return Response(parts.LARGE, mimetype="application/octet-stream")
+
+
+@application.get("/huge")
+def huge():
+    return Response(parts.huge(), mimetype="application/octet-stream")
+
+
+@application.get("/file")
+def file():
+    return send_file(parts.FILE.name, mimetype="application/octet-stream")

@@ -1,23 +1,20 @@
 """The common routes of this folder without a framework, inside wsgiref.validate.
 
-The validator raises at whatever the server does against PEP 3333. What it finds is kept, and
-`/problems` answers it as a JSON list, so that a violation during iteration, in close() or at
-garbage collection is seen too and not only one that turns into an error page.
+The validator raises at whatever the server does against PEP 3333; recorder.py keeps what it finds.
 """
 
-import gc
 import hashlib
 import json
-import sys
 import warnings
 from http.cookies import SimpleCookie
 from urllib.parse import parse_qs
 from wsgiref.validate import WSGIWarning, validator
 
+import parts
+from recorder import recorded
+
 # A warning of the validator counts like an error.
 warnings.simplefilter("error", WSGIWarning)
-
-problems = []
 
 
 def body_of(environ):
@@ -104,6 +101,26 @@ def cookies(environ, start_response):
     return answer_json(start_response, {name: morsel.value for name, morsel in jar.items()})
 
 
+def streamed(start_response, pieces):
+    start_response("200 OK", [("Content-Type", "application/octet-stream")])
+    return pieces
+
+
+def broken():
+    yield b"begun\n"
+    raise RuntimeError("raised on purpose by /error/late")
+
+
+def file(environ, start_response):
+    start_response("200 OK", [("Content-Type", "application/octet-stream")])
+    return environ["wsgi.file_wrapper"](open(parts.FILE.name, "rb"))
+
+
+def drip_go(start_response):
+    parts.go_on.set()
+    return answer(start_response, b"gone on")
+
+
 def plain(environ, start_response):
     path = environ["PATH_INFO"].encode("latin-1").decode("utf-8")
     if path == "/":
@@ -113,6 +130,10 @@ def plain(environ, start_response):
         return answer(start_response, f"{greeting}, {path[7:]}!".encode())
     if path.startswith("/unicode/"):
         return answer(start_response, path[9:].encode())
+    if path == "/query":
+        return answer_json(start_response, parse_qs(environ["QUERY_STRING"], keep_blank_values=True))
+    if path == "/method":
+        return answer(start_response, environ["REQUEST_METHOD"].encode())
     if path == "/form":
         return answer_json(start_response, parse_qs(body_of(environ).decode(), keep_blank_values=True))
     if path == "/upload":
@@ -126,10 +147,25 @@ def plain(environ, start_response):
         return cookies(environ, start_response)
     if path == "/stream":
         return stream(environ, start_response)
+    if path == "/drip":
+        return streamed(start_response, parts.drip())
+    if path == "/drip/go":
+        return drip_go(start_response)
+    if path == "/endless":
+        return streamed(start_response, parts.endless())
+    if path == "/endless/closed":
+        return answer_json(start_response, {"closed": parts.was_closed()})
+    if path == "/meet":
+        return answer(start_response, parts.meet().encode())
     if path == "/write":
         return written(environ, start_response)
     if path == "/error":
         raise RuntimeError("raised on purpose by /error")
+    if path == "/error/late":
+        return streamed(start_response, broken())
+    if path == "/empty":
+        start_response("204 No Content", [])
+        return []
     if path == "/redirect":
         return answer(start_response, b"", status="302 Found", more=[("Location", "/")])
     if path == "/head":
@@ -137,60 +173,17 @@ def plain(environ, start_response):
         answered = answer(start_response, body)
         return [] if environ["REQUEST_METHOD"] == "HEAD" else answered
     if path == "/large":
-        return answer(start_response, b"0123456789abcde\n" * 18750, "application/octet-stream")
+        return answer(start_response, parts.LARGE, "application/octet-stream")
+    if path == "/huge":
+        return streamed(start_response, parts.huge())
+    if path == "/file":
+        return file(environ, start_response)
     return answer(start_response, b"no such page", status="404 Not Found")
 
 
-validated = validator(plain)
+def unclosed():
+    missing = Chunks.opened - Chunks.closed
+    return [f"{missing} streams opened and not closed"] if missing else []
 
 
-class Recorded:
-    """The validator's iterable, one call for one call; notes what it raises."""
-
-    def __init__(self, iterable, path):
-        self.iterable, self.path = iterable, path
-        self.iterator = iter(iterable)
-
-    def __iter__(self):
-        return self
-
-    def __next__(self):
-        with Recording(self.path):
-            return next(self.iterator)
-
-    def close(self):
-        with Recording(self.path):
-            self.iterable.close()
-
-
-class Recording:
-    """Notes a violation that passes through, and lets it pass."""
-
-    def __init__(self, path):
-        self.path = path
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, kind, value, traceback):
-        if kind is not None and issubclass(kind, (AssertionError, WSGIWarning)):
-            problems.append(f"{self.path}: {value or kind.__name__}")
-
-
-def note_unraisable(what):
-    # The validator complains about an iterator without close() in __del__, where nobody can catch it.
-    problems.append(f"at garbage collection: {what.exc_value!r}")
-
-
-sys.unraisablehook = note_unraisable
-
-
-def application(environ, start_response):
-    if environ["PATH_INFO"] == "/problems":
-        gc.collect()
-        found = list(problems)
-        if Chunks.opened != Chunks.closed:
-            found.append(f"{Chunks.opened} streams opened but {Chunks.closed} calls of close()")
-        return answer_json(start_response, found)
-    with Recording(environ["PATH_INFO"]):
-        return Recorded(validated(environ, start_response), environ["PATH_INFO"])
+application = recorded(validator(plain), (AssertionError, WSGIWarning), unclosed)
