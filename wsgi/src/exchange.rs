@@ -12,11 +12,11 @@
 //! connection; only the worker runs the application.
 
 mod call;
+mod follow;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
-use handwound_reactor::{AnyThreads, Gate, Job, Notifier, Time, Watched, Worker};
+use handwound_reactor::{AnyThreads, Gate, Job, JobRefused, Notifier, Time, Watched, Worker};
 
 use crate::application::{Application, Failure, WriteError};
 use crate::body::{LIGHT_BYTES, RequestBody};
@@ -24,7 +24,10 @@ use crate::http1::ResponseHead;
 use crate::request::Request;
 use crate::writers::Writers;
 
+use follow::{Next, Rare};
+
 pub use call::{BodyReader, Call};
+pub use follow::OpenCall;
 
 /// Bytes of one response that may wait between its worker and the reactor.
 #[derive(Clone, Copy, Debug)]
@@ -73,6 +76,8 @@ pub(crate) struct State {
     refused: bool,
     /// A head that has been sent, for the next one's memory.
     spent: Option<ResponseHead>,
+    /// What few calls ask for.
+    rare: Option<Box<Rare>>,
 }
 
 impl State {
@@ -92,10 +97,11 @@ impl State {
             close,
             refused,
             spent,
+            rare,
         } = self;
         waiting.clear();
         writers.reset();
-        (*head, *outcome, *spent) = (None, None, next_spent);
+        (*head, *outcome, *spent, *rare) = (None, None, next_spent, None);
         (*committed, *disconnected, *begun, *notified) = (false, false, false, false);
         (*ended, *close, *refused) = (false, false, false);
     }
@@ -125,6 +131,8 @@ impl State {
 pub(crate) enum Outcome {
     Finished,
     Failed(Failure),
+    /// It was handed over, and not taken.
+    Refused(JobRefused),
 }
 
 /// What the reactor finds when it looks.
@@ -235,6 +243,7 @@ impl Exchange {
         state.waiting = Vec::new();
         let writers = state.writers.take_all();
         let begun = state.begun;
+        let to_tell = state.rare.as_mut().map(|rare| rare.take_on_disconnect());
         drop(state);
         if !begun {
             // No worker will. It may lie in the queue for long: what is large of it goes now. Nobody reads it, so there
@@ -243,6 +252,9 @@ impl Exchange {
         }
         for writer in writers {
             writer.unpark();
+        }
+        for call in to_tell.into_iter().flatten() {
+            follow::guarded(call);
         }
     }
 
@@ -270,30 +282,37 @@ impl Exchange {
         state.begun
     }
 
-    /// The application has returned, or failed.
-    fn end(&self, failure: Option<Failure>, worker: &mut Worker<'_>) {
-        self.watched.visit();
-        let mut state = self.state();
+    /// The response ends like this. Whether the reactor has to be told.
+    fn conclude(&self, mut state: MutexGuard<'_, State>, outcome: Outcome) -> bool {
         state.ended = true;
-        state.outcome = Some(match failure {
-            Some(failure) => Outcome::Failed(failure),
-            None if state.head.is_none() && !state.committed => {
+        state.outcome = Some(match outcome {
+            Outcome::Finished if state.head.is_none() && !state.committed => {
                 Outcome::Failed(Failure::new("the application returned without calling start_response (PEP 3333)"))
             }
-            None => {
+            Outcome::Finished => {
                 state.committed = true;
                 Outcome::Finished
             }
+            other => other,
         });
         // Of a client that has left there is nothing to tell: no more entries wait than there are connections.
         let notify = !state.disconnected && !std::mem::replace(&mut state.notified, true);
         let late = state.writers.take_all();
+        // What it holds is the application's: nothing of that runs under the lock. That there was any stays known.
+        let rare = state.rare.as_deref_mut().map(std::mem::take);
         drop(state);
+        if let Some(rare) = rare {
+            follow::guarded(|| drop(rare));
+        }
         // Threads of the application's own that still write.
         for writer in late {
             writer.unpark();
         }
-        // The answer is on its way before the next application runs; only the wake may wait for the batch.
+        notify
+    }
+
+    /// The answer is on its way before the next application runs; only the wake may wait for the batch.
+    fn tell_from_worker(&self, notify: bool, worker: &mut Worker<'_>) {
         if worker.has_backlog() {
             if notify {
                 self.notifier.notify_lazily();
@@ -317,17 +336,31 @@ pub(crate) struct Link {
     pub(crate) marks: Marks,
 }
 
+impl Call {
+    /// The application has returned, or failed. What goes on with the call now, on this worker.
+    fn returned(&self, failure: Option<Failure>, worker: &mut Worker<'_>) -> Option<Next> {
+        let exchange = &*self.exchange;
+        exchange.watched.visit();
+        let state = exchange.state();
+        if state.rare.is_some() {
+            return follow::returned(self, state, failure, worker);
+        }
+        let notify = exchange.conclude(state, failure.map_or(Outcome::Finished, Outcome::Failed));
+        exchange.tell_from_worker(notify, worker);
+        None
+    }
+}
+
 impl Job for Exchange {
     fn run(self: Arc<Self>, worker: &mut Worker<'_>) {
         if !self.begin() {
             return;
         }
-        let call = Call(self);
-        let failure = match catch_unwind(AssertUnwindSafe(|| call.0.application.call(&call))) {
-            Ok(returned) => returned.err(),
-            Err(payload) => Some(Failure::of_panic(&*payload)),
-        };
-        call.0.end(failure, worker);
+        let call = Call::new(self);
+        let failure = follow::run(&*call.exchange.application, &call);
+        if let Some(next) = call.returned(failure, worker) {
+            follow::go_on(call, next, worker);
+        }
     }
 
     fn describe(&self) -> String {

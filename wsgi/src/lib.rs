@@ -4,6 +4,7 @@
 mod application;
 mod body;
 mod exchange;
+pub mod files;
 pub mod http1;
 mod refusals;
 mod request;
@@ -14,7 +15,7 @@ pub mod testing;
 mod writers;
 
 pub use application::{Application, Body, Chunks, Failure, StartError, WriteError, application};
-pub use exchange::{BodyReader, Call};
+pub use exchange::{BodyReader, Call, OpenCall};
 pub use request::Request;
 pub use resource::{Branch, Rendered, Resource, Response, WsgiResource};
 pub use site::{Site, SiteConfig};

@@ -65,6 +65,16 @@ impl Request {
         if self.is_encoded { &self.path_info } else { &self.head.path()[self.cut..] }
     }
 
+    /// The segments of the path that lead to whoever answers, decoded: SCRIPT_NAME, in which `%2F` separates none.
+    pub fn prepath(&self) -> Vec<Vec<u8>> {
+        segments(&self.head.path()[..self.cut])
+    }
+
+    /// The segments of the path that are left, decoded. The last one of `/a/` is empty.
+    pub fn postpath(&self) -> Vec<Vec<u8>> {
+        segments(&self.head.path()[self.cut..])
+    }
+
     /// PATH_INFO as text; what is not UTF-8 becomes U+FFFD.
     pub fn path(&self) -> String {
         String::from_utf8_lossy(self.path_info()).into_owned()
@@ -143,6 +153,17 @@ fn ip_text(address: &SocketAddr) -> String {
         IpAddr::V6(v6) => v6.to_ipv4_mapped().map_or_else(|| v6.to_string(), |v4| v4.to_string()),
         v4 => v4.to_string(),
     }
+}
+
+/// The decoded segments behind the leading slash. Of `*` there are none.
+fn segments(path: &[u8]) -> Vec<Vec<u8>> {
+    let encoded = path.strip_prefix(b"/").into_iter().flat_map(|rest| rest.split(|&byte| byte == b'/'));
+    let decode = |encoded: &[u8]| {
+        let mut segment = Vec::with_capacity(encoded.len());
+        percent_decode(encoded, &mut segment);
+        segment
+    };
+    encoded.map(decode).collect()
 }
 
 fn nth_slash(path: &[u8], n: usize) -> Option<usize> {

@@ -4,9 +4,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::Pool;
 use super::job::{Running, Task, WorkerHook};
 use super::roster::{Phase, Slot};
+use super::{Pool, ThreadPool};
 use crate::mailbox::panic_text;
 use crate::{Remote, Threads, Unparked};
 
@@ -21,6 +21,11 @@ impl Worker<'_> {
     /// The thread's name.
     pub fn name(&self) -> &str {
         self.name
+    }
+
+    /// Whether it is one of this pool's.
+    pub fn is_of(&self, pool: &ThreadPool) -> bool {
+        std::ptr::eq(self.pool, Arc::as_ptr(&pool.0))
     }
 
     /// Whether more work waits, so that this worker will likely go on at once.

@@ -13,12 +13,23 @@ use crate::writers::Writer;
 /// The application's side of a request. Clones are handles on the same one; any thread may use them, also after the
 /// end of the call, when they only give errors.
 #[derive(Clone)]
-pub struct Call(pub(super) Arc<Exchange>);
+pub struct Call {
+    pub(super) exchange: Arc<Exchange>,
+    /// The request as whoever goes on below sees it, with its path split elsewhere.
+    pub(super) below: Option<Arc<Request>>,
+}
 
 impl Call {
+    pub(super) fn new(exchange: Arc<Exchange>) -> Call {
+        Call { exchange, below: None }
+    }
+
     /// What the client asked for.
     pub fn request(&self) -> &Request {
-        &self.0.request
+        match &self.below {
+            None => &self.exchange.request,
+            Some(request) => request,
+        }
     }
 
     /// [`Request::path`].
@@ -28,7 +39,7 @@ impl Call {
 
     /// Bytes of the request's body. It has been received in full.
     pub fn body_len(&self) -> u64 {
-        self.0.read_body(RequestBody::len)
+        self.exchange.read_body(RequestBody::len)
     }
 
     /// Reads the request's body from `offset` on; zero bytes are its end. Any thread; may read a file.
@@ -39,7 +50,7 @@ impl Call {
         if self.is_disconnected() {
             return Err(io::Error::new(io::ErrorKind::ConnectionAborted, WriteError::ClientDisconnected));
         }
-        self.0.read_body(|body| body.read_at(offset, into))
+        self.exchange.read_body(|body| body.read_at(offset, into))
     }
 
     /// The request's body, to be read once from its start.
@@ -65,12 +76,12 @@ impl Call {
     /// Closes the connection after this response, whatever the client would like: for an application that has tried
     /// to send what no client must see. Does nothing once the head is on its way.
     pub fn close_connection(&self) {
-        self.0.state().close = true;
+        self.exchange.state().close = true;
     }
 
     /// A `start_response` was refused for what it said; it counts as called (PEP 3333, "The start_response() Callable").
     pub fn refuse_start(&self) {
-        self.0.state().refused = true;
+        self.exchange.state().refused = true;
     }
 
     /// [`start_response`](Call::start_response) with a head that has been made before.
@@ -78,8 +89,8 @@ impl Call {
     /// # Errors
     /// [`StartError::AlreadyStarted`], [`StartError::Ended`].
     pub fn start(&self, head: ResponseHead) -> Result<(), StartError> {
-        self.0.watched.visit();
-        let mut state = self.0.state();
+        self.exchange.watched.visit();
+        let mut state = self.exchange.state();
         if state.ended {
             return Err(StartError::Ended);
         }
@@ -95,8 +106,8 @@ impl Call {
     /// # Errors
     /// [`StartError::HeadSent`]: too late. [`StartError::Ended`].
     pub fn restart(&self, head: ResponseHead) -> Result<(), StartError> {
-        self.0.watched.visit();
-        let mut state = self.0.state();
+        self.exchange.watched.visit();
+        let mut state = self.exchange.state();
         if state.ended {
             return Err(StartError::Ended);
         }
@@ -109,17 +120,17 @@ impl Call {
 
     /// Whether [`start`](Call::start) has been called.
     pub fn is_started(&self) -> bool {
-        self.0.is_started()
+        self.exchange.is_started()
     }
 
     /// Whether the head is on its way, and cannot be replaced any more.
     pub fn head_sent(&self) -> bool {
-        self.0.state().committed
+        self.exchange.state().committed
     }
 
     /// The whole body is `bytes` long: the response says so, unless the application did. Only before the first byte.
     pub fn declare_length(&self, bytes: u64) {
-        self.0.state().declare_length(bytes);
+        self.exchange.state().declare_length(bytes);
     }
 
     /// Sends `bytes` of the body, and the head before the first of them. Blocks while more waits for the client than
@@ -128,7 +139,7 @@ impl Call {
     /// # Errors
     /// [`WriteError`]; a part of `bytes` may have been sent then.
     pub fn write(&self, bytes: &[u8]) -> Result<(), WriteError> {
-        Writer::new(&self.0).write(bytes)
+        Writer::new(&self.exchange).write(bytes)
     }
 
     /// [`write`](Call::write)s if that takes no waiting: all of `bytes` (true), or none (false).
@@ -136,10 +147,10 @@ impl Call {
     /// # Errors
     /// [`WriteError`]
     pub fn try_write(&self, bytes: &[u8]) -> Result<bool, WriteError> {
-        self.0.watched.visit();
-        let mut state = self.0.state();
+        self.exchange.watched.visit();
+        let mut state = self.exchange.state();
         state.check_writable()?;
-        if state.writers.is_busy() || bytes.len() > self.0.room(&state) {
+        if state.writers.is_busy() || bytes.len() > self.exchange.room(&state) {
             return Ok(false);
         }
         if bytes.is_empty() {
@@ -150,7 +161,7 @@ impl Call {
         let notify = !std::mem::replace(&mut state.notified, true);
         drop(state);
         if notify {
-            self.0.notifier.notify_lazily();
+            self.exchange.notifier.notify_lazily();
         }
         Ok(true)
     }
@@ -172,10 +183,10 @@ impl Call {
     /// # Errors
     /// [`WriteError`]
     pub fn try_send_whole(&self, bytes: &[u8]) -> Result<bool, WriteError> {
-        self.0.watched.visit();
-        let mut state = self.0.state();
+        self.exchange.watched.visit();
+        let mut state = self.exchange.state();
         state.declare_length(bytes.len() as u64);
-        if state.committed || state.ended || state.disconnected || bytes.len() > self.0.marks.high_bytes {
+        if state.committed || state.ended || state.disconnected || bytes.len() > self.exchange.marks.high_bytes {
             return Ok(false);
         }
         if state.head.is_none() {
@@ -189,7 +200,7 @@ impl Call {
 
     /// Whether the client has left.
     pub fn is_disconnected(&self) -> bool {
-        self.0.state().disconnected
+        self.exchange.state().disconnected
     }
 
     /// A head with this status and no fields, as [`ResponseHead::new`] makes it: on a connection that has had a response
@@ -198,7 +209,7 @@ impl Call {
     /// # Errors
     /// As [`ResponseHead::new`].
     pub fn new_head(&self, status: impl AsRef<[u8]>) -> Result<ResponseHead, BadResponse> {
-        match self.0.take_spent() {
+        match self.exchange.take_spent() {
             Some(mut head) => head.reset(status).map(|()| head),
             None => ResponseHead::new(status),
         }
@@ -215,7 +226,7 @@ impl Call {
 
 impl std::fmt::Debug for Call {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Call({})", self.0.request)
+        write!(f, "Call({})", self.request())
     }
 }
 

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use handwound_reactor::{Closed, Expectation, Protocol, ThreadPool, Threads, Time, Transport, Watched};
+use handwound_reactor::{Closed, Expectation, JobRefused, Protocol, ThreadPool, Threads, Time, Transport, Watched};
 
 use super::Shared;
 use crate::application::Failure;
@@ -242,13 +242,19 @@ impl HttpProtocol {
             Ok(()) => {
                 self.stage = Stage::Running(exchange, event_loop.expect_notification());
             }
-            Err(refused) => {
-                if let Some(requests) = self.site.refusals.one_more(transport.now()) {
-                    tracing::error!(last = %exchange.request, requests, %refused, "requests answered with 503");
-                }
-                self.respond(transport, &Response::text("503 Service Unavailable", "The server is overloaded.\n"));
-            }
+            Err(refused) => self.refuse(&exchange, refused, transport),
         }
+    }
+
+    /// No worker takes it.
+    fn refuse(&mut self, exchange: &Exchange, refused: JobRefused, transport: &mut Transport) {
+        if let Some(requests) = self.site.refusals.one_more(transport.now()) {
+            tracing::error!(last = %exchange.request, requests, %refused, "requests answered with 503");
+        }
+        if exchange.head_is_out() {
+            return self.connection().fail();
+        }
+        self.respond(transport, &Response::text("503 Service Unavailable", "The server is overloaded.\n"));
     }
 
     /// A response from the reactor's thread.
@@ -321,6 +327,7 @@ impl HttpProtocol {
                 self.spare = exchange.is_light().then_some(exchange);
             }
             Outcome::Failed(failure) => self.end_failed(&exchange, failure, transport),
+            Outcome::Refused(refused) => self.refuse(&exchange, refused, transport),
         }
     }
 

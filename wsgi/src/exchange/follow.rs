@@ -1,0 +1,302 @@
+//! What may follow when an application returns, other than the end: another application, or an open response.
+//!
+//! ```text
+//!   Application::call returns ──► the response ends
+//!          │ hand_over ─────────► another application, on the pool that it asked for
+//!          └ keep_open ─────────► nothing, until the OpenCall is finished, failed or dropped
+//! ```
+//!
+//! Few calls ask for any of it. The others pay for it with one look at an empty place.
+
+use std::ops::Deref;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, MutexGuard};
+
+use handwound_reactor::{Job, JobRefused, ThreadPool, Worker};
+
+use super::{Call, Outcome, State};
+use crate::application::{Application, Failure};
+use crate::request::Request;
+
+/// Part of what the exchange's lock guards, once a call has asked for it.
+#[derive(Default)]
+pub(crate) struct Rare {
+    next: Option<Next>,
+    is_open: bool,
+    on_disconnect: Vec<OnDisconnect>,
+}
+
+type OnDisconnect = Box<dyn FnOnce() + Send>;
+
+impl Rare {
+    pub(super) fn take_on_disconnect(&mut self) -> Vec<OnDisconnect> {
+        std::mem::take(&mut self.on_disconnect)
+    }
+}
+
+/// Who goes on with a call. It holds no exchange, since an exchange holds it.
+pub(crate) struct Next {
+    pool: ThreadPool,
+    application: Arc<dyn Application>,
+    below: Option<Arc<Request>>,
+}
+
+impl Call {
+    /// The same call as an application sees it that is reached by the first `prepath` segments of the whole path:
+    /// they are its SCRIPT_NAME, the rest is its PATH_INFO. Clones the request's head.
+    ///
+    /// ```
+    /// use handwound_wsgi::{Application, Call, Failure};
+    ///
+    /// /// Runs `application` one segment further down than it is itself.
+    /// fn descend(call: &Call, application: &dyn Application) -> Result<(), Failure> {
+    ///     let prepath = call.request().prepath().len();
+    ///     application.call(&call.below(prepath + 1))
+    /// }
+    /// ```
+    pub fn below(&self, prepath: usize) -> Call {
+        let mut request = self.request().clone();
+        request.split_path(prepath);
+        Call { exchange: self.exchange.clone(), below: Some(Arc::new(request)) }
+    }
+
+    /// Once the application that runs now has returned, and has not failed, `application` goes on with this call, on a
+    /// worker of `pool`: on this one, if it is one of them. The response is to be its work: nothing should have been
+    /// begun. Of several the last one counts. Any thread; does nothing after the end of the call.
+    ///
+    /// A pool that refuses it, or is stopped and never runs it, makes the response a 503. It is not begun if the client
+    /// has left by then.
+    pub fn hand_over(&self, pool: &ThreadPool, application: Arc<dyn Application>) {
+        let next = Next { pool: pool.clone(), application, below: self.below.clone() };
+        let last = self.ask(|rare| rare.next.replace(next));
+        drop(last);
+    }
+
+    /// The response stays open when the application returns, until the result is finished, failed or dropped. If the
+    /// application fails, the response fails nevertheless. Any thread.
+    ///
+    /// Asked for several times, the response ends with what is finished, failed or dropped first.
+    ///
+    /// ```
+    /// use handwound_wsgi::{Call, Failure};
+    ///
+    /// /// Answers from a thread of its own; the worker is free meanwhile.
+    /// fn application(call: &Call) -> Result<(), Failure> {
+    ///     let open = call.keep_open();
+    ///     std::thread::spawn(move || {
+    ///         let sent = open.start_response("200 OK", &[]).map_err(Failure::from);
+    ///         match sent.and_then(|()| Ok(open.send_whole(b"later")?)) {
+    ///             Ok(()) => open.finish(),
+    ///             Err(failure) => open.fail(failure),
+    ///         }
+    ///     });
+    ///     Ok(())
+    /// }
+    /// # fn is_one(_: impl handwound_wsgi::Application) {}
+    /// # is_one(application);
+    /// ```
+    pub fn keep_open(&self) -> OpenCall {
+        self.ask(|rare| rare.is_open = true);
+        OpenCall { call: self.clone(), is_over: false }
+    }
+
+    /// Has `tell` called when the client leaves before the response has ended; at once and on this thread if it has
+    /// left. Runs on the reactor's thread otherwise: it must not block, and must not run application code, but post to
+    /// whoever does. Dropped unused at the end of the response. Any thread.
+    pub fn on_disconnect(&self, tell: Box<dyn FnOnce() + Send>) {
+        self.exchange.watched.visit();
+        let mut state = self.exchange.state();
+        if !state.ended && !state.disconnected {
+            state.rare.get_or_insert_default().on_disconnect.push(tell);
+            return;
+        }
+        let has_left = state.disconnected && !state.ended;
+        drop(state);
+        if has_left {
+            tell();
+        }
+    }
+
+    /// Notes a wish for what follows, unless nothing can.
+    fn ask<V: Default>(&self, wish: impl FnOnce(&mut Rare) -> V) -> V {
+        self.exchange.watched.visit();
+        let mut state = self.exchange.state();
+        match state.ended {
+            true => V::default(),
+            false => wish(state.rare.get_or_insert_default()),
+        }
+    }
+
+    /// Ends the response like this, unless it has ended. Any thread.
+    fn conclude(&self, outcome: Outcome) {
+        let exchange = &*self.exchange;
+        exchange.watched.visit();
+        let state = exchange.state();
+        if state.ended {
+            return;
+        }
+        match exchange.conclude(state, outcome) {
+            true => exchange.notifier.notify(),
+            // An entry from an earlier write is still there, but perhaps the loop was left dozing.
+            false => exchange.notifier.remote().flush(),
+        }
+    }
+}
+
+/// A [`Call`] whose response goes on when its application has returned; see [`Call::keep_open`]. Dropped without an end
+/// it counts as failed, so that no client waits for ever.
+#[must_use = "dropped, it fails the response"]
+#[derive(Debug)]
+pub struct OpenCall {
+    call: Call,
+    is_over: bool,
+}
+
+impl OpenCall {
+    /// The response is complete. If it never began, it is a failure: a 500.
+    pub fn finish(mut self) {
+        self.is_over = true;
+        self.call.conclude(Outcome::Finished);
+    }
+
+    /// The response cannot be completed: as if the application had returned this.
+    pub fn fail(mut self, failure: Failure) {
+        self.is_over = true;
+        self.call.conclude(Outcome::Failed(failure));
+    }
+}
+
+impl Deref for OpenCall {
+    type Target = Call;
+
+    fn deref(&self) -> &Call {
+        &self.call
+    }
+}
+
+impl Drop for OpenCall {
+    fn drop(&mut self) {
+        if !self.is_over {
+            let failure = Failure::new("the response was kept open, and then dropped without an end");
+            self.call.conclude(Outcome::Failed(failure));
+        }
+    }
+}
+
+/// Runs an application. A panic is a failure.
+pub(super) fn run(application: &dyn Application, call: &Call) -> Option<Failure> {
+    match catch_unwind(AssertUnwindSafe(|| application.call(call))) {
+        Ok(returned) => returned.err(),
+        Err(payload) => Some(Failure::of_panic(&*payload)),
+    }
+}
+
+/// Runs a callback of the application's. A panic of it is logged and goes no further.
+pub(super) fn guarded(callback: impl FnOnce()) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(callback)) {
+        tracing::error!("in a callback of an application: {}", Failure::of_panic(&*payload));
+    }
+}
+
+/// The application of a call that has asked for something has returned, or failed. What goes on with it now, on this
+/// worker.
+pub(super) fn returned(
+    call: &Call,
+    mut state: MutexGuard<'_, State>,
+    failure: Option<Failure>,
+    worker: &mut Worker<'_>,
+) -> Option<Next> {
+    let exchange = &*call.exchange;
+    if state.ended {
+        drop(state);
+        if let Some(Failure::Application(text)) = failure {
+            tracing::error!("{}: the application failed after its response was finished\n{text}", exchange.request);
+        }
+        exchange.tell_from_worker(false, worker);
+        return None;
+    }
+    if let Some(failure) = failure {
+        let notify = exchange.conclude(state, Outcome::Failed(failure));
+        exchange.tell_from_worker(notify, worker);
+        return None;
+    }
+    let rare = state.rare.as_mut().expect("it has asked for something");
+    let (next, is_open) = (rare.next.take(), rare.is_open);
+    match next {
+        Some(next) if worker.is_of(&next.pool) => return Some(next),
+        Some(next) => {
+            drop(state);
+            next.submit(call);
+            exchange.tell_from_worker(false, worker);
+        }
+        None if is_open => {
+            drop(state);
+            exchange.tell_from_worker(false, worker);
+        }
+        None => {
+            let notify = exchange.conclude(state, Outcome::Finished);
+            exchange.tell_from_worker(notify, worker);
+        }
+    }
+    None
+}
+
+/// Runs what was handed over to this worker's own pool, and what that hands over.
+pub(super) fn go_on(mut call: Call, mut next: Next, worker: &mut Worker<'_>) {
+    loop {
+        call.below = next.below;
+        let failure = run(&*next.application, &call);
+        match call.returned(failure, worker) {
+            Some(another) => next = another,
+            None => return,
+        }
+    }
+}
+
+impl Next {
+    fn submit(self, call: &Call) {
+        let call = Call { exchange: call.exchange.clone(), below: self.below };
+        let job = Arc::new(HandedOver { call, application: self.application, is_begun: AtomicBool::new(false) });
+        match self.pool.queue_job(job.clone()) {
+            Ok(()) => self.pool.wake_for_backlog(),
+            Err(refused) => {
+                job.is_begun.store(true, Ordering::Relaxed);
+                job.call.conclude(Outcome::Refused(refused));
+            }
+        }
+    }
+}
+
+/// A call in the queue of the pool that it was handed over to.
+struct HandedOver {
+    call: Call,
+    application: Arc<dyn Application>,
+    is_begun: AtomicBool,
+}
+
+impl Job for HandedOver {
+    fn run(self: Arc<Self>, worker: &mut Worker<'_>) {
+        self.is_begun.store(true, Ordering::Relaxed);
+        if self.call.is_disconnected() {
+            return self.call.conclude(Outcome::Failed(Failure::ClientDisconnected));
+        }
+        let failure = run(&*self.application, &self.call);
+        if let Some(next) = self.call.returned(failure, worker) {
+            go_on(self.call.clone(), next, worker);
+        }
+    }
+
+    fn describe(&self) -> String {
+        self.call.request().to_string()
+    }
+}
+
+/// A pool that was stopped before it started drops what it has.
+impl Drop for HandedOver {
+    fn drop(&mut self) {
+        if !*self.is_begun.get_mut() {
+            self.call.conclude(Outcome::Refused(JobRefused::Stopped));
+        }
+    }
+}

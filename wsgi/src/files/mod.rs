@@ -1,0 +1,28 @@
+//! Static files: a folder as an application, and what it is made of. All of it runs on workers and may block on the disk;
+//! the reactor's thread never does.
+
+mod answers;
+mod config;
+mod folder;
+mod listing;
+mod send;
+mod types;
+
+use std::path::Path;
+
+use crate::{Call, Failure};
+
+pub use config::{FilesConfig, Symlinks};
+pub use folder::Folder;
+pub use listing::send_listing;
+pub use send::send_file;
+
+/// What answers for files of some extension instead of their bytes: scripts, for the most part.
+pub trait Processor: Send + Sync {
+    /// Answers for `script`, which exists. `call` is split below it: of `/hello.rpy/below` its SCRIPT_NAME is
+    /// `/hello.rpy` and its PATH_INFO `/below`. Runs on a worker; may block.
+    ///
+    /// # Errors
+    /// As [`Application::call`](crate::Application::call).
+    fn render(&self, script: &Path, call: &Call) -> Result<(), Failure>;
+}

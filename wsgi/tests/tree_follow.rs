@@ -1,0 +1,335 @@
+//! What may follow an application's return: another application, or an open response; and how it learns of a client that
+//! leaves.
+#![allow(clippy::unwrap_used)]
+
+mod in_hand;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use handwound_reactor::{PoolConfig, ThreadPool, Threads};
+use handwound_testkit::{All, Choices, Sim, explore, explore_all, seeds};
+use handwound_wsgi::testing::Server;
+use handwound_wsgi::{Application, Call, Failure, OpenCall, SiteConfig, StartError, WriteError, application};
+
+const GET: &str = "GET /a/b%20c/d HTTP/1.1\r\nHost: x\r\n\r\n";
+
+fn config() -> SiteConfig {
+    SiteConfig::default()
+}
+
+/// Says how its request is split.
+fn place(call: &Call) -> Result<String, Failure> {
+    call.start_response("200 OK", &[])?;
+    let request = call.request();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let texts = |segments: Vec<Vec<u8>>| segments.iter().map(|segment| text(segment)).collect::<Vec<_>>();
+    let (prepath, postpath) = (texts(request.prepath()), texts(request.postpath()));
+    Ok(format!("{}|{} {prepath:?}{postpath:?}", text(request.script_name()), text(request.path_info())))
+}
+
+/// A pool beside the server's, started.
+fn second_pool(sim: &Sim) -> ThreadPool {
+    let pool = ThreadPool::new(sim.threads(), 1..=1);
+    pool.start().unwrap();
+    pool
+}
+
+fn hands_over(pool: &ThreadPool, next: impl Application) -> impl Application {
+    let (pool, next) = (pool.clone(), Arc::new(next) as Arc<dyn Application>);
+    application(move |call: &Call| {
+        call.below(1).hand_over(&pool, next.clone());
+        Ok(())
+    })
+}
+
+#[test]
+fn below_splits_the_path_elsewhere() {
+    for (prepath, expected) in [
+        (0, r#"|/a/b c/d [][a b c d]"#),
+        (1, r#"/a|/b c/d [a][b c d]"#),
+        (2, r#"/a/b c|/d [a b c][d]"#),
+        (3, r#"/a/b c/d| [a b c d][]"#),
+        (9, r#"/a/b c/d| [a b c d][]"#),
+    ] {
+        let sim = Sim::new(Choices::calm());
+        let server = handwound_wsgi::testing::serve(&sim, 1, move |call: &Call| place(&call.below(prepath)));
+        let client = server.connect(&sim);
+        client.send(GET);
+        sim.settle();
+        assert_eq!(client.text().replace(['"', ','], ""), expected, "{prepath}");
+    }
+}
+
+#[test]
+fn another_pool_goes_on_with_the_call() {
+    explore(seeds(100), |sim| {
+        let pool = second_pool(sim);
+        let server = Server::prepare(sim, 1, hands_over(&pool, place), config());
+        server.run(sim);
+        let client = server.connect(sim);
+        for _ in 0..2 {
+            client.send(GET);
+            sim.advance(Duration::from_secs(1));
+        }
+        for response in client.responses() {
+            assert_eq!(response.body(), r#"/a|/b c/d ["a"]["b c", "d"]"#);
+        }
+        assert_eq!((client.responses().len(), pool.counts().busy, server.pool.counts().busy), (2, 0, 0));
+    });
+}
+
+#[test]
+fn the_same_pool_goes_on_at_once_on_the_same_worker() {
+    let sim = Sim::new(Choices::calm());
+    let slot = Arc::new(Mutex::new(None::<ThreadPool>));
+    let own = slot.clone();
+    let twice = move |call: &Call| {
+        let pool = own.lock().unwrap().clone().unwrap();
+        let second = hands_over(&pool, application(place));
+        call.hand_over(&pool, Arc::new(second));
+        Ok(())
+    };
+    // With a queue of one and one worker nothing could be queued behind itself.
+    let server = Server::prepare(&sim, 1, twice, config());
+    *slot.lock().unwrap() = Some(server.pool.clone());
+    server.run(&sim);
+    let client = server.connect(&sim);
+    client.send(GET);
+    sim.settle();
+    assert_eq!(client.text(), r#"/a|/b c/d ["a"]["b c", "d"]"#);
+}
+
+#[test]
+fn a_pool_that_does_not_take_it_makes_a_503() {
+    type Spoil = fn(&Sim, &ThreadPool);
+    let spoil: [Spoil; 3] = [
+        |_, pool| pool.begin_stop(|| {}),
+        // Takes it, and is stopped before it was ever started.
+        |sim, pool| {
+            let pool = pool.clone();
+            sim.spawn("stopper", move || {
+                handwound_testkit::sleep(Duration::from_millis(500));
+                pool.begin_stop(|| {});
+            });
+        },
+        |_, pool| pool.submit(|| {}).unwrap(),
+    ];
+    for (which, spoil) in spoil.into_iter().enumerate() {
+        explore(seeds(30), |sim| {
+            let mut bounds = PoolConfig::from(1..=1);
+            bounds.queued_jobs_max = 1;
+            let pool = ThreadPool::new(sim.threads(), bounds);
+            let server = Server::prepare(sim, 1, hands_over(&pool, place), config());
+            server.run(sim);
+            spoil(sim, &pool);
+            let client = server.connect(sim);
+            client.send(GET);
+            sim.advance(Duration::from_secs(2));
+            assert_eq!(client.response().status(), 503, "{which}");
+            assert_eq!(server.pool.counts().busy, 0);
+        });
+    }
+}
+
+#[test]
+fn who_fails_hands_nothing_over() {
+    let sim = Sim::new(Choices::calm());
+    let ran = Arc::new(AtomicUsize::new(0));
+    let (pool, seen) = (second_pool(&sim), ran.clone());
+    let next: Arc<dyn Application> = Arc::new(application(move |_call| {
+        seen.fetch_add(1, Ordering::SeqCst);
+        Ok(())
+    }));
+    let server = handwound_wsgi::testing::serve(&sim, 1, move |call: &Call| -> Result<(), Failure> {
+        call.hand_over(&pool, next.clone());
+        Err(Failure::new("no"))
+    });
+    let client = server.connect(&sim);
+    client.send(GET);
+    sim.settle();
+    assert_eq!((client.response().status().as_u16(), ran.load(Ordering::SeqCst)), (500, 0));
+}
+
+/// The client may leave before, between and within the two applications: nothing is left behind, and the second is not
+/// begun for nobody.
+#[test]
+fn handing_over_against_a_disconnect_in_every_order() {
+    explore_all(All::default(), |sim| {
+        let pool = second_pool(sim);
+        sim.run_task("worker-1");
+        let (server, client) = in_hand::just_read(sim, hands_over(&pool, place), config(), GET);
+        client.reset();
+        sim.advance(Duration::from_secs(1));
+        assert_eq!((pool.counts().busy, server.pool.counts().busy, pool.counts().queued), (0, 0, 0));
+        assert_eq!(server.event_loop.connections(), 0);
+    });
+}
+
+/// Keeps its call open and gives it to whoever looks into the second part.
+fn opens(begin: bool) -> (impl Application, Arc<Mutex<Option<OpenCall>>>) {
+    let slot = Arc::new(Mutex::new(None));
+    let kept = slot.clone();
+    let opens = application(move |call: &Call| {
+        if begin {
+            call.start_response("200 OK", &[])?;
+            call.write(b"begun ")?;
+        }
+        *kept.lock().unwrap() = Some(call.keep_open());
+        Ok(())
+    });
+    (opens, slot)
+}
+
+#[test]
+fn an_open_response_ends_when_it_is_finished() {
+    let sim = Sim::new(Choices::calm());
+    let (opens, slot) = opens(true);
+    let server = handwound_wsgi::testing::serve(&sim, 1, opens);
+    let client = server.connect(&sim);
+    client.send(GET);
+    sim.advance(Duration::from_secs(1));
+    assert!(client.whole_responses().is_empty() && client.received_text().contains("begun "));
+    assert_eq!(server.pool.counts().busy, 0, "the worker is free");
+
+    let open = slot.lock().unwrap().take().unwrap();
+    let late = open.clone();
+    open.write(b"and done").unwrap();
+    open.finish();
+    sim.advance(Duration::from_secs(1));
+    assert_eq!(client.text(), "begun and done");
+    assert_eq!(late.write(b"x"), Err(WriteError::Ended));
+    assert_eq!(late.start_response("200 OK", &[]), Err(StartError::Ended));
+    // Too late for any of it.
+    late.keep_open().fail(Failure::new("no"));
+    late.hand_over(&server.pool, Arc::new(application(place)));
+    late.on_disconnect(Box::new(|| panic!("the response has ended")));
+    client.send(GET);
+    sim.advance(Duration::from_secs(1));
+    slot.lock().unwrap().take().unwrap().finish();
+    sim.advance(Duration::from_secs(1));
+    assert_eq!(client.responses().len(), 2);
+    sim.settle();
+    sim.assert_clean();
+}
+
+#[test]
+fn an_open_response_that_is_dropped_or_fails_never_looks_complete() {
+    for begin in [false, true] {
+        for fail in [false, true] {
+            let sim = Sim::new(Choices::calm());
+            let (opens, slot) = opens(begin);
+            let server = handwound_wsgi::testing::serve(&sim, 1, opens);
+            let client = server.connect(&sim);
+            client.send(GET);
+            sim.settle();
+            let open = slot.lock().unwrap().take().unwrap();
+            if fail {
+                open.fail(Failure::new("no"))
+            } else {
+                drop(open)
+            }
+            sim.settle();
+            if begin {
+                assert!(client.is_closed() && client.whole_responses().is_empty());
+            } else {
+                assert_eq!(client.response().status(), 500);
+            }
+        }
+    }
+}
+
+#[test]
+fn finishing_before_the_return_is_the_end_and_what_comes_later_is_only_logged() {
+    explore(seeds(100), |sim| {
+        let server = handwound_wsgi::testing::serve(sim, 1, |call: &Call| -> Result<(), Failure> {
+            let open = call.keep_open();
+            call.start_response("200 OK", &[])?;
+            open.send_whole(b"done")?;
+            open.finish();
+            assert_eq!(call.write(b"more"), Err(WriteError::Ended));
+            Err(Failure::new("too late to matter"))
+        });
+        let client = server.connect(sim);
+        client.send(GET);
+        client.send(GET);
+        sim.settle();
+        assert_eq!(client.responses().iter().map(|response| response.body().len()).collect::<Vec<_>>(), [4, 4]);
+        sim.assert_clean();
+    });
+}
+
+/// A thread finishes while the application returns and the client leaves: the client has all or nothing, who asked learns
+/// of the disconnect at most once, and nothing is left.
+#[test]
+fn finishing_against_a_disconnect_and_the_return_in_every_order() {
+    explore_all(All::default(), |sim| {
+        let (threads, told) = (sim.threads(), Arc::new(AtomicUsize::new(0)));
+        let counted = told.clone();
+        let opens = move |call: &Call| {
+            let (open, told) = (call.keep_open(), counted.clone());
+            call.on_disconnect(Box::new(move || {
+                told.fetch_add(1, Ordering::SeqCst);
+            }));
+            call.start_response("200 OK", &[])?;
+            let body = move || {
+                let _ = open.send_whole(b"all");
+                open.finish();
+            };
+            threads.spawn("finisher", Box::new(body))?;
+            Ok(())
+        };
+        let (server, client) = in_hand::just_read(sim, opens, config(), GET);
+        client.reset();
+        sim.advance(Duration::from_secs(1));
+        assert!(told.load(Ordering::SeqCst) <= 1);
+        assert_eq!((server.pool.counts().busy, server.event_loop.connections()), (0, 0));
+    });
+}
+
+#[test]
+fn on_disconnect_is_told_once_and_a_panic_in_it_goes_no_further() {
+    explore(seeds(100), |sim| {
+        let told = Arc::new(AtomicUsize::new(0));
+        let (counted, slot) = (told.clone(), Arc::new(Mutex::new(None)));
+        let kept = slot.clone();
+        let server = Server::prepare(
+            sim,
+            1,
+            application(move |call: &Call| {
+                call.on_disconnect(Box::new(|| panic!("a bad callback")));
+                let told = counted.clone();
+                call.on_disconnect(Box::new(move || {
+                    told.fetch_add(1, Ordering::SeqCst);
+                }));
+                *kept.lock().unwrap() = Some(call.keep_open());
+                Ok(())
+            }),
+            config(),
+        );
+        server.run(sim);
+        let client = server.connect(sim);
+        client.send(GET);
+        sim.advance(Duration::from_millis(500));
+        client.reset();
+        sim.advance(Duration::from_millis(500));
+        assert_eq!(told.load(Ordering::SeqCst), 1);
+        let open: OpenCall = slot.lock().unwrap().take().unwrap();
+        assert!(open.is_disconnected());
+        // Who asks now is told at once.
+        let counted = told.clone();
+        open.on_disconnect(Box::new(move || {
+            counted.fetch_add(1, Ordering::SeqCst);
+        }));
+        assert_eq!(told.load(Ordering::SeqCst), 2);
+        open.finish();
+        // The server goes on.
+        let client = server.connect(sim);
+        client.send(GET);
+        sim.advance(Duration::from_millis(500));
+        slot.lock().unwrap().take().unwrap().finish();
+        sim.advance(Duration::from_millis(500));
+        assert_eq!(client.response().status(), 500);
+    });
+}
