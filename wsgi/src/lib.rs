@@ -1,6 +1,7 @@
 //! A WSGI container above the reactor: HTTP/1.1, a resource tree, and applications on a thread pool.
 #![forbid(unsafe_code)]
 
+mod access_log;
 mod application;
 mod body;
 mod exchange;
@@ -14,6 +15,7 @@ mod site;
 pub mod testing;
 mod writers;
 
+pub use access_log::{AccessEntry, AccessLog, CLIENT_LEFT};
 pub use application::{Application, Body, Chunks, Failure, StartError, WriteError, application};
 pub use exchange::{BodyReader, Call, OpenCall};
 pub use request::Request;

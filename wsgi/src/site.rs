@@ -1,5 +1,6 @@
 //! A site: HTTP/1.1 on the connections of an event loop, answered by a resource tree.
 
+mod access;
 mod protocol;
 
 use std::io;
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 use handwound_reactor::{Address, EventLoop, ListenOptions, Listening};
 
+use crate::access_log::AccessLog;
 use crate::body::Room;
 use crate::http1;
 use crate::refusals::Refusals;
@@ -34,6 +36,8 @@ pub struct SiteConfig {
     pub send_timeout: Duration,
     /// Bytes a second; 240. Who takes a byte now and then would hold a worker for ever. 0: any byte is enough.
     pub send_bytes_per_second_min: u64,
+    /// Who is told of each response that has ended.
+    pub access_log: Option<Arc<dyn AccessLog>>,
 }
 
 impl Default for SiteConfig {
@@ -45,6 +49,7 @@ impl Default for SiteConfig {
             response_bytes_max: 256 << 10,
             send_timeout: Duration::from_secs(60),
             send_bytes_per_second_min: 240,
+            access_log: None,
         }
     }
 }

@@ -4,7 +4,7 @@
 
 mod http1_driver;
 
-use handwound_wsgi::http1::Config;
+use handwound_wsgi::http1::{Config, ExtraHeaders};
 use http1_driver::{Saw, every_byte, observe, verdict};
 
 const LIMITS: Config = Config {
@@ -23,6 +23,7 @@ const LIMITS: Config = Config {
     requests_per_connection_max: None,
     keep_underscore_headers: false,
     refuse_brackets_in_targets: false,
+    extra_headers: ExtraHeaders::new(),
 };
 
 /// `body` in chunked framing decodes to `expected`, and the request behind it is found.

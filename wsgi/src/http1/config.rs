@@ -1,6 +1,9 @@
 //! What one HTTP/1.1 connection may cost. Every bound is here, and has a name.
 
+use std::fmt;
 use std::time::Duration;
+
+use super::response::ResponseHead;
 
 /// The bounds and habits of [`Connection`](super::Connection). One is shared by all connections of a server.
 #[derive(Clone, Debug)]
@@ -40,6 +43,47 @@ pub struct Config {
     /// Refuses `[` and `]` in a path or a query, where RFC 3986 wants them percent-encoded. False by default: every
     /// browser sends them as they are, as in `?id[]=1`.
     pub refuse_brackets_in_targets: bool,
+    /// Fields that every response gets, refusals too.
+    pub extra_headers: ExtraHeaders,
+}
+
+/// Fields that are added to responses, beside those of the application.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct ExtraHeaders {
+    /// As they go onto the wire, each with its line end.
+    lines: Vec<u8>,
+}
+
+impl ExtraHeaders {
+    /// None.
+    pub const fn new() -> ExtraHeaders {
+        ExtraHeaders { lines: Vec::new() }
+    }
+
+    /// Adds a field, behind those before.
+    ///
+    /// # Errors
+    /// The operator's fault: not a field, or one that is the server's own business. The text says which rule it breaks.
+    pub fn push(&mut self, name: &str, value: &str) -> Result<(), String> {
+        let owned = ["content-length", "date", "server"];
+        if owned.iter().any(|owned| name.eq_ignore_ascii_case(owned)) {
+            return Err(format!("{name} is set by the server itself"));
+        }
+        ResponseHead::new("200 OK").and_then(|mut head| head.push(name, value)).map_err(|bad| bad.to_string())?;
+        self.lines.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
+        Ok(())
+    }
+
+    #[inline]
+    pub(super) fn lines(&self) -> &[u8] {
+        &self.lines
+    }
+}
+
+impl fmt::Debug for ExtraHeaders {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ExtraHeaders").field(&String::from_utf8_lossy(&self.lines)).finish()
+    }
 }
 
 impl Default for Config {
@@ -60,6 +104,7 @@ impl Default for Config {
             requests_per_connection_max: None,
             keep_underscore_headers: false,
             refuse_brackets_in_targets: false,
+            extra_headers: ExtraHeaders::default(),
         }
     }
 }
@@ -102,6 +147,19 @@ mod tests {
             assert!(config.check().unwrap_err().contains("is no field value"), "{bad:?}");
         }
         assert_eq!(Config { server: None, ..Config::default() }.check(), Ok(()));
+    }
+
+    #[test]
+    fn extra_headers_are_fields_and_not_the_servers_own() {
+        let mut headers = ExtraHeaders::default();
+        assert_eq!(headers.push("X-A", "a: b"), Ok(()));
+        assert_eq!(headers.push("Content-Length", "5").unwrap_err(), "Content-Length is set by the server itself");
+        for (name, value) in
+            [("X A", "b"), ("X", "a\r\nb: c"), ("Transfer-Encoding", "chunked"), ("", ""), ("dATE", "")]
+        {
+            assert!(headers.push(name, value).is_err(), "{name}: {value}");
+        }
+        assert_eq!(headers.lines(), b"X-A: a: b\r\n");
     }
 
     #[test]

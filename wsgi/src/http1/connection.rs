@@ -12,6 +12,7 @@ use super::head::HeadParser;
 use super::rejection::Rejection;
 use super::request::{RequestHead, Version};
 use super::scan::{HeadScan, Seen};
+use super::send::Sent;
 use super::timing::Timing;
 
 /// One HTTP/1.1 connection, the server's side of it. See the [module](super) for its course.
@@ -22,6 +23,7 @@ pub struct Connection {
     used: usize,
     pub(super) receiving: Receiving,
     pub(super) sending: Sending,
+    pub(super) sent: Sent,
     pub(super) closing: Option<Closing>,
     pub(super) output: Vec<u8>,
     pub(super) own_lines: OwnLines,
@@ -116,6 +118,7 @@ impl Connection {
             used: 0,
             receiving: Receiving::Head,
             sending: Sending::Nothing,
+            sent: Sent::default(),
             closing: None,
             output: Vec::new(),
             own_lines: OwnLines::new(),
@@ -191,7 +194,10 @@ impl Connection {
             Receiving::Waiting | Receiving::Discarding => Ok(None),
         };
         match found {
-            Ok(Some(Found::Head(head))) => Some(Event::Head(head)),
+            Ok(Some(Found::Head(head))) => {
+                self.sent = Sent::default();
+                Some(Event::Head(head))
+            }
             Ok(Some(Found::Body { start, end })) => Some(Event::Body(&self.input[start..end])),
             Ok(Some(Found::End)) => Some(Event::End),
             Ok(None) => self.starved().map(|rejection| self.reject(rejection, wall())),

@@ -55,10 +55,10 @@ mod target;
 mod timing;
 
 pub(crate) use bytes::has as has_byte;
-pub use config::Config;
+pub use config::{Config, ExtraHeaders};
 pub use connection::{Closing, Connection, Event};
 pub use rejection::Rejection;
 pub use request::{Host, RequestHead, Version};
 pub use response::{BadResponse, ResponseHead};
-pub use send::{BodyFit, Finish};
+pub use send::{BodyFit, Finish, Sent};
 pub use target::{TargetForm, percent_decode};

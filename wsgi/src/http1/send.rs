@@ -37,7 +37,21 @@ pub enum Finish {
     },
 }
 
+/// What the response to the last request has come to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sent {
+    /// Its status, once its head is in the output.
+    pub status: Option<u16>,
+    /// Bytes of its body in the output so far, without framing.
+    pub body_bytes: u64,
+}
+
 impl Connection {
+    /// What has been sent of the response to the request whose head was polled last; then also a refusal.
+    pub fn sent(&self) -> Sent {
+        self.sent
+    }
+
     /// Sends the head of the response to the request that was reported last. `wall` is for `Date`.
     ///
     /// A response that starts before the request's [`End`](super::Event::End) was polled takes the rest of the request as
@@ -49,6 +63,7 @@ impl Connection {
         }
         self.stop_receiving();
         self.sending = self.framing(head);
+        self.sent.status = Some(head.status());
         let peer_is_done = self.peer_ended && self.unused().is_empty();
         self.request.keep_alive &= !self.server_closes() && !peer_is_done && self.sending != Sending::UntilClose;
 
@@ -57,6 +72,7 @@ impl Connection {
         output.extend_from_slice(head.block());
         let own_lines = self.own_lines.at(wall, self.config.server.as_deref());
         output.extend_from_slice(own_lines.without(head.has_date(), head.has_server()));
+        output.extend_from_slice(self.config.extra_headers.lines());
         match (self.sending, head.content_length()) {
             (Sending::Chunked, _) => output.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),
             (Sending::Counted { left }, _) => write_content_length(output, left),
@@ -77,6 +93,8 @@ impl Connection {
 
     /// Sends a piece of the body, in the framing that [`respond`](Self::respond) chose.
     pub fn send_body(&mut self, bytes: &[u8]) -> BodyFit {
+        let mut taken_bytes = bytes.len() as u64;
+        let mut fit = BodyFit::Whole;
         match &mut self.sending {
             Sending::Nothing | Sending::NoBody => return BodyFit::Omitted,
             // An empty chunk would be the last one.
@@ -84,16 +102,17 @@ impl Connection {
             Sending::UntilClose => self.output.extend_from_slice(bytes),
             Sending::Chunked => write_chunk(&mut self.output, bytes),
             Sending::Counted { left } => {
-                let taken = (*left).min(bytes.len() as u64);
-                *left -= taken;
-                self.output.extend_from_slice(&bytes[..taken as usize]);
-                let surplus_bytes = bytes.len() as u64 - taken;
+                let surplus_bytes = taken_bytes.saturating_sub(*left);
                 if surplus_bytes > 0 {
-                    return BodyFit::Cut { surplus_bytes };
+                    taken_bytes = *left;
+                    fit = BodyFit::Cut { surplus_bytes };
                 }
+                *left -= taken_bytes;
+                self.output.extend_from_slice(&bytes[..taken_bytes as usize]);
             }
         }
-        BodyFit::Whole
+        self.sent.body_bytes += taken_bytes;
+        fit
     }
 
     /// The response is over. The next request may then be polled, or the connection is closing.
@@ -141,6 +160,8 @@ impl Connection {
     pub(super) fn write_rejection(&mut self, rejection: &Rejection, wall: SystemTime) {
         let is_head = self.request.is_head;
         self.sending = Sending::Nothing;
+        let body_bytes = if is_head { 0 } else { rejection.reason.len() as u64 + 1 };
+        self.sent = Sent { status: Some(rejection.status), body_bytes };
         let (phrase, output) = (rejection.phrase(), &mut self.output);
         output.extend_from_slice(b"HTTP/1.1 ");
         output.extend_from_slice(itoa::Buffer::new().format(rejection.status).as_bytes());
@@ -148,6 +169,7 @@ impl Connection {
             output.extend_from_slice(part.as_bytes());
         }
         output.extend_from_slice(self.own_lines.at(wall, self.config.server.as_deref()).without(false, false));
+        output.extend_from_slice(self.config.extra_headers.lines());
         write_content_length(output, rejection.reason.len() as u64 + 1);
         output.extend_from_slice(b"Connection: close\r\n\r\n");
         if !is_head {

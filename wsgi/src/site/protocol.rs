@@ -6,9 +6,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use handwound_reactor::{Closed, Expectation, JobRefused, Protocol, ThreadPool, Threads, Time, Transport, Watched};
+use handwound_reactor::{
+    Address, Closed, Expectation, JobRefused, Protocol, ThreadPool, Threads, Time, Transport, Watched,
+};
 
 use super::Shared;
+use super::access::Begun;
 use crate::application::Failure;
 use crate::body::{LIGHT_BYTES, RequestBody};
 use crate::exchange::{Exchange, Link, Marks, Outcome, Taken};
@@ -48,6 +51,8 @@ pub(super) struct HttpProtocol {
     /// The response that is being sent was told that it is too long.
     surplus_logged: bool,
     progress: Option<Progress>,
+    /// The last request, if there is a log.
+    begun: Option<Begun>,
 }
 
 impl Protocol for HttpProtocol {
@@ -122,6 +127,8 @@ impl Protocol for HttpProtocol {
         if let Stage::Running(exchange, _) = std::mem::replace(&mut self.stage, Stage::Idle) {
             tracing::debug!(request = %exchange.request, %reason, "the client left before its response was complete");
             exchange.disconnect();
+            // No clock but that of the threads is at hand here.
+            self.log(&exchange.request, false, exchange.threads.now());
         }
     }
 }
@@ -137,6 +144,7 @@ impl HttpProtocol {
             taken: Taken::default(),
             surplus_logged: false,
             progress: None,
+            begun: None,
         }
     }
 
@@ -154,12 +162,15 @@ impl HttpProtocol {
             match connection.poll_event(|| wall_clock(transport)) {
                 None => break,
                 Some(Event::Head(head)) => {
+                    self.begun = Begun::now(&self.site, transport);
                     self.stage = Stage::Receiving { head, body: RequestBody::default() };
                 }
                 Some(Event::Body(piece)) => {
                     let Stage::Receiving { body, .. } = &mut self.stage else { continue };
-                    if let Err(error) = body.push(piece, &self.site.room) {
-                        self.respond_no_room(transport, &error);
+                    if let Err(error) = body.push(piece, &self.site.room)
+                        && let Stage::Receiving { head, .. } = std::mem::replace(&mut self.stage, Stage::Idle)
+                    {
+                        self.respond_no_room(&head, &error, transport);
                     }
                 }
                 Some(Event::End) => {
@@ -171,7 +182,12 @@ impl HttpProtocol {
                 }
                 Some(Event::Rejected(rejection)) => {
                     tracing::info!(peer = %transport.peer(), %rejection, "request refused");
-                    self.stage = Stage::Idle;
+                    let (head, begun) = match std::mem::replace(&mut self.stage, Stage::Idle) {
+                        Stage::Receiving { head, .. } => (Some(head), self.begun),
+                        _ => (None, Begun::now(&self.site, transport)),
+                    };
+                    let sent = self.connection().sent();
+                    self.site.log(begun, (transport.peer(), head.as_deref()), sent, true, transport.now());
                 }
             }
         }
@@ -187,7 +203,7 @@ impl HttpProtocol {
     fn dispatch(&mut self, transport: &mut Transport) {
         let Stage::Receiving { head, mut body } = std::mem::replace(&mut self.stage, Stage::Idle) else { return };
         if let Err(error) = body.finish() {
-            return self.respond_no_room(transport, &error);
+            return self.respond_no_room(&head, &error, transport);
         }
         let now = transport.now();
         // What the last request left behind is used again, where nobody else holds it any more.
@@ -197,9 +213,12 @@ impl HttpProtocol {
             self.connection().recycle(last);
             match traverse(&self.site.root, &mut reused.request) {
                 Rendered::Now(response) => {
+                    self.respond(transport, &response);
+                    if let Some(spare) = &spare {
+                        self.log(&spare.request, true, now);
+                    }
                     // The head that it has now may be a large one.
                     self.spare = spare.filter(|spare| spare.is_light());
-                    self.respond(transport, &response);
                 }
                 Rendered::Pooled { pool, application } => {
                     reused.set_body(body);
@@ -212,8 +231,9 @@ impl HttpProtocol {
         let mut request = Request::new(head, transport.peer().clone(), transport.local().clone());
         match traverse(&self.site.root, &mut request) {
             Rendered::Now(response) => {
-                self.connection().recycle(request.head);
                 self.respond(transport, &response);
+                self.log(&request, true, now);
+                self.connection().recycle(request.head);
             }
             Rendered::Pooled { pool, application } => {
                 let link = self.link(transport);
@@ -251,10 +271,25 @@ impl HttpProtocol {
         if let Some(requests) = self.site.refusals.one_more(transport.now()) {
             tracing::error!(last = %exchange.request, requests, %refused, "requests answered with 503");
         }
-        if exchange.head_is_out() {
-            return self.connection().fail();
+        let head_is_out = exchange.head_is_out();
+        if head_is_out {
+            self.connection().fail();
+        } else {
+            self.respond(transport, &Response::text("503 Service Unavailable", "The server is overloaded.\n"));
         }
-        self.respond(transport, &Response::text("503 Service Unavailable", "The server is overloaded.\n"));
+        self.log(&exchange.request, !head_is_out, transport.now());
+    }
+
+    /// Tells the log how the response to `request` has ended.
+    fn log(&mut self, request: &Request, is_complete: bool, now: Time) {
+        self.log_head(&request.peer, &request.head, is_complete, now);
+    }
+
+    fn log_head(&mut self, peer: &Address, head: &RequestHead, is_complete: bool, now: Time) {
+        if self.begun.is_some() {
+            let sent = self.connection().sent();
+            self.site.log(self.begun.take(), (peer, Some(head)), sent, is_complete, now);
+        }
     }
 
     /// A response from the reactor's thread.
@@ -269,9 +304,10 @@ impl HttpProtocol {
         transport.write_vec(connection.output());
     }
 
-    fn respond_no_room(&mut self, transport: &mut Transport, error: &io::Error) {
+    fn respond_no_room(&mut self, head: &RequestHead, error: &io::Error, transport: &mut Transport) {
         tracing::error!(%error, "cannot keep a request's body in a temporary file");
         self.respond(transport, &Response::text("507 Insufficient Storage", "No room for the body.\n"));
+        self.log_head(transport.peer(), head, true, transport.now());
     }
 
     /// Sends on what the worker has made, as far as the transport has room.
@@ -317,7 +353,9 @@ impl HttpProtocol {
         let Stage::Running(exchange, _) = std::mem::replace(&mut self.stage, Stage::Idle) else { return };
         match outcome {
             Outcome::Finished => {
-                if let Finish::Short { missing_bytes } = self.connection().finish(transport.now()) {
+                let finish = self.connection().finish(transport.now());
+                self.log(&exchange.request, finish == Finish::Complete, transport.now());
+                if let Finish::Short { missing_bytes } = finish {
                     tracing::error!(
                         request = %exchange.request, missing_bytes,
                         "the application sent less than its Content-Length; the connection is closed"
@@ -337,9 +375,11 @@ impl HttpProtocol {
         }
         if exchange.head_is_out() {
             self.connection().fail();
+            self.log(&exchange.request, false, transport.now());
         } else {
             let text = "The application failed; its log says why.\n";
             self.respond(transport, &Response::text("500 Internal Server Error", text));
+            self.log(&exchange.request, true, transport.now());
         }
     }
 
@@ -399,6 +439,6 @@ fn earlier(one: Option<Time>, other: Option<Time>) -> Option<Time> {
     }
 }
 
-fn wall_clock(transport: &Transport) -> SystemTime {
+pub(super) fn wall_clock(transport: &Transport) -> SystemTime {
     transport.event_loop().wall_clock()
 }
