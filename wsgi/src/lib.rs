@@ -19,7 +19,7 @@ pub use access_log::{AccessEntry, AccessLog, CLIENT_LEFT};
 pub use application::{Application, Body, Chunks, Failure, StartError, WriteError, application};
 pub use exchange::{BodyReader, Call, OpenCall};
 pub use request::Request;
-pub use resource::{Branch, Rendered, Resource, Response, WsgiResource};
+pub use resource::{Branch, Methods, Redirect, Rendered, Resource, Response, VirtualHosts, WsgiResource};
 pub use site::{Site, SiteConfig};
 
 /// The README's listings compile and run.

@@ -45,6 +45,24 @@ impl Request {
         }
     }
 
+    /// Moves the next segment of the path to the place of whoever answers, as another [`split_path`](Self::split_path)
+    /// would; `segment` is it, decoded. False if there is none.
+    pub(crate) fn descend(&mut self, segment: &mut Vec<u8>) -> bool {
+        let path = self.head.path();
+        let Some(rest) = path[self.cut..].strip_prefix(b"/") else { return false };
+        let bytes = rest.iter().position(|&byte| byte == b'/').unwrap_or(rest.len());
+        segment.clear();
+        percent_decode(&rest[..bytes], segment);
+        self.cut += 1 + bytes;
+        if self.is_encoded {
+            // Not decoded anew: a path of thousands of segments would cost the square of it.
+            self.path_info.drain(..=segment.len());
+            self.script_name.push(b'/');
+            self.script_name.extend_from_slice(segment);
+        }
+        true
+    }
+
     /// The head as it came.
     pub fn head(&self) -> &RequestHead {
         &self.head
@@ -73,6 +91,11 @@ impl Request {
     /// The segments of the path that are left, decoded. The last one of `/a/` is empty.
     pub fn postpath(&self) -> Vec<Vec<u8>> {
         segments(&self.head.path()[self.cut..])
+    }
+
+    /// The rest of the path as it came, still encoded.
+    pub fn raw_path_info(&self) -> &[u8] {
+        &self.head.path()[self.cut..]
     }
 
     /// PATH_INFO as text; what is not UTF-8 becomes U+FFFD.
@@ -217,6 +240,39 @@ mod tests {
         let head = found.head();
         assert_eq!((head.content_length(), head.is_chunked(), head.keep_alive()), (Some(3), false, true));
         assert_eq!((head.target_form(), found.to_string().as_str()), (TargetForm::Origin, "GET /a%20b?q=%20"));
+    }
+
+    /// However it is reached, a place is the same.
+    #[test]
+    fn descending_splits_as_splitting_does() {
+        for path in ["/", "//", "/a", "/a/", "/a/b%2Fc/%61//d", "/a%20b/c"] {
+            let mut walked = of_target(path);
+            let (mut split, mut segment, mut prepath) = (walked.clone(), Vec::new(), 0);
+            loop {
+                split.split_path(prepath);
+                let parts = |request: &Request| (request.script_name().to_vec(), request.path_info().to_vec());
+                assert_eq!(parts(&walked), parts(&split), "{path} at {prepath}");
+                assert_eq!((walked.prepath().len(), walked.postpath()), (prepath, split.postpath()));
+                if !walked.descend(&mut segment) {
+                    break;
+                }
+                prepath += 1;
+                assert_eq!(walked.prepath().last(), Some(&segment));
+            }
+            assert!(walked.postpath().is_empty());
+        }
+        let mut all = of_target("*");
+        assert!(!all.descend(&mut Vec::new()) && all.postpath().is_empty());
+    }
+
+    fn of_target(target: &str) -> Request {
+        let method = if target == "*" { "OPTIONS" } else { "GET" };
+        let mut connection = Connection::new(std::sync::Arc::new(Config::default()), Time::ZERO);
+        connection.receive(format!("{method} {target} HTTP/1.0\r\n\r\n").as_bytes(), Time::ZERO);
+        let Some(Event::Head(head)) = connection.poll_event(|| SystemTime::UNIX_EPOCH) else { panic!("{target}") };
+        let mut request = Request::new(head, Address::Unix(None), Address::Unix(None));
+        request.split_path(0);
+        request
     }
 
     /// PEP 3333, environ Variables: neither is ever empty.

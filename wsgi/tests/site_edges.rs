@@ -29,9 +29,10 @@ impl Resource for Fixed {
 struct Guard;
 
 impl Resource for Guard {
-    fn get_child(&self, _segment: &[u8], request: &Request) -> Option<Rc<dyn Resource>> {
-        let is_whole = request.script_name().is_empty() && request.path_info() == request.raw_uri();
-        is_whole.then(|| Rc::new(Fixed) as Rc<dyn Resource>)
+    fn get_child(&self, segment: &[u8], request: &Request) -> Option<Rc<dyn Resource>> {
+        let is_ours = request.prepath() == [b"guard", segment];
+        let is_whole = [request.script_name(), request.path_info()].concat() == request.raw_uri();
+        (is_ours && is_whole).then(|| Rc::new(Fixed) as Rc<dyn Resource>)
     }
 
     fn render(&self, _request: &Request) -> Rendered {
