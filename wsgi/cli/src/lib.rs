@@ -16,7 +16,7 @@
 //!
 //! fn main() -> Result<(), String> {
 //!     let options = Options::parse();
-//!     logging::start(options.serving.logs.log_level);
+//!     logging::start(&options.serving.logs)?;
 //!     let signals = Signals::watch().map_err(|error| error.to_string())?;
 //!     let application = handwound_wsgi::application(|call| {
 //!         call.start_response("200 OK", &[("Content-Type", "text/plain")])?;

@@ -8,7 +8,7 @@ use handwound_reactor::{Endpoint, EventLoop, MioReactor, OsThreads, PoolConfig, 
 use handwound_wsgi::{Application, Resource, Site, WsgiResource};
 
 use crate::args::{Serving, refuse_serving};
-use crate::logging::say;
+use crate::logging::{self, say};
 use crate::signals::Signals;
 
 /// How serving ended.
@@ -68,7 +68,7 @@ pub fn serve(options: &Serving, signals: &Signals, mut content: impl Content) ->
         pool.set_hook(hook);
     }
     let root = content.root(&event_loop, &pool)?;
-    let site = Site::from_rc(root, options.http.site_config());
+    let site = Site::from_rc(root, options.site_config()?);
     let mut urls = Vec::new();
     for endpoint in options.endpoints() {
         let listening = site.listen(&event_loop, endpoint.address(), &endpoint.options());
@@ -79,6 +79,8 @@ pub fn serve(options: &Serving, signals: &Signals, mut content: impl Content) ->
     say(format_args!("handwound: listening on {} with {}; stop with Ctrl-C", urls.join(" and "), options.threads));
     let outcome = event_loop.run();
     signals.ended();
+    // What it says at the end stands behind what was logged.
+    logging::flush();
     let stopped = outcome.map_err(|error| format!("the event loop failed: {error}"))?;
     Ok(report(&stopped))
 }

@@ -1,15 +1,16 @@
-//! SIGINT and SIGTERM, on a thread of their own. The first stops in an orderly way, the second at once.
+//! SIGINT and SIGTERM, on a thread of their own. The first stops in an orderly way, the second at once. SIGUSR1 opens
+//! the log files anew.
 
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use handwound_reactor::Remote;
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
 
-use crate::logging::say;
+use crate::logging::{self, say};
 
-/// The watch over SIGINT and SIGTERM. It lasts as long as the process.
+/// The watch over SIGINT, SIGTERM and SIGUSR1. It lasts as long as the process.
 #[derive(Clone, Debug)]
 pub struct Signals(Arc<Mutex<Stage>>);
 
@@ -32,10 +33,13 @@ impl Signals {
     pub fn watch() -> io::Result<Signals> {
         let signals = Signals(Arc::new(Mutex::new(Stage::Idle)));
         let watch = signals.clone();
-        let mut arriving = signal_hook::iterator::Signals::new([SIGINT, SIGTERM])?;
+        let mut arriving = signal_hook::iterator::Signals::new([SIGINT, SIGTERM, SIGUSR1])?;
         std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
             for signal in arriving.forever() {
-                watch.handle(signal);
+                match signal {
+                    SIGUSR1 => logging::reopen(),
+                    signal => watch.handle(signal),
+                }
             }
         })?;
         Ok(signals)
@@ -55,6 +59,7 @@ impl Signals {
         let name = if signal == SIGINT { "SIGINT" } else { "SIGTERM" };
         let stage = std::mem::replace(&mut *self.stage(), Stage::Stopping);
         let Stage::Serving { remote, patience } = stage else {
+            logging::flush();
             signal_hook::low_level::exit(128 + signal);
         };
         // A loop that has ended by itself needs no stop.

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use handwound_reactor::{Endpoint, EndpointError};
-use handwound_wsgi::http1::ResponseHead;
+use handwound_wsgi::http1::ExtraHeaders;
 
 /// The most threads that `--threads` accepts.
 pub const THREADS_MAX: usize = 4096;
@@ -225,8 +225,10 @@ pub fn umask(text: &str) -> Result<u32, String> {
 pub fn header(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once(':').ok_or("no colon in it; write 'Name: value'")?;
     let (name, value) = (name.trim(), value.trim());
-    let checked = ResponseHead::new("200 OK").and_then(|mut head| head.push(name, value));
-    checked.map_err(|error| error.to_string())?;
+    // `Server` takes the place of the server's own.
+    if !name.eq_ignore_ascii_case("server") {
+        ExtraHeaders::new().push(name, value)?;
+    }
     Ok((name.to_owned(), value.to_owned()))
 }
 
@@ -333,7 +335,7 @@ mod tests {
         assert_eq!(header("X-A: b: c"), Ok(("X-A".into(), "b: c".into())));
         assert_eq!(header("X-A:"), Ok(("X-A".into(), String::new())));
         assert_eq!(header("X-A").unwrap_err(), "no colon in it; write 'Name: value'");
-        for wrong in [": b", "X A: b", "X-A: b\nX-B: c", "Connection: close", "Transfer-Encoding: chunked"] {
+        for wrong in [": b", "X A: b", "X-A: b\nX-B: c", "Connection: close", "Content-Length: 1"] {
             assert!(header(wrong).is_err(), "{wrong}");
         }
     }

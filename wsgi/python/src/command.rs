@@ -52,7 +52,9 @@ fn run(arguments: &[OsString], interpreter: &CStr) -> c_int {
         // The launcher has read the same arguments with the same code.
         Err(refusal) => return fail(&format!("the arguments changed on the way: {refusal:?}")),
     };
-    logging::start(web.serving.logs.log_level);
+    if let Err(why) = logging::start(&web.serving.logs) {
+        return fail(&why);
+    }
     // Before Python runs any code: an import may take long, and Ctrl-C has to work.
     let signals = match Signals::watch() {
         Ok(signals) => signals,
@@ -74,6 +76,7 @@ fn run(arguments: &[OsString], interpreter: &CStr) -> c_int {
         start::leave(1);
     }
     start::finish_within(FINISH_MAX);
+    logging::flush();
     c_int::from(end != End::Clean)
 }
 

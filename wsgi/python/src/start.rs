@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use handwound_cli::logging::say;
+use handwound_cli::logging::{self, say};
 use pyo3::ffi;
 use pyo3::prelude::*;
 
@@ -115,6 +115,7 @@ pub fn finish_within(time_max: Duration) {
 
 /// Ends the process here and now: nothing that is registered for its end is run.
 pub fn leave(code: c_int) -> ! {
+    logging::flush();
     signal_hook::low_level::exit(code)
 }
 

@@ -17,7 +17,7 @@ pub fn refuse(web: &Web) -> Result<(), String> {
 
 /// The same for whoever has no more than these options.
 pub fn refuse_serving(serving: &Serving) -> Result<(), String> {
-    let (processes, logs, https) = (&serving.processes, &serving.logs, &serving.https);
+    let (processes, https) = (&serving.processes, &serving.https);
     no("--https", https.https.is_some())?;
     no("--certificate", https.certificate.is_some())?;
     no("--privkey", https.privkey.is_some())?;
@@ -28,11 +28,7 @@ pub fn refuse_serving(serving: &Serving) -> Result<(), String> {
     no("--pid", processes.pid.is_some())?;
     no("--chdir", processes.chdir.is_some())?;
     no("--env", !processes.env.is_empty())?;
-    no("--umask", processes.umask.is_some())?;
-    no("--logfile", logs.logfile.is_some())?;
-    no("--access-logformat", logs.access_logformat.is_some())?;
-    no("--error-logfile", logs.error_logfile.is_some())?;
-    no("--add-header", !serving.add_header.is_empty())
+    no("--umask", processes.umask.is_some())
 }
 
 fn no(option: &str, is_given: bool) -> Result<(), String> {

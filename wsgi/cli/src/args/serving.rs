@@ -2,12 +2,16 @@
 
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
+use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use handwound_reactor::Endpoint;
+use handwound_wsgi::{AccessLog, SiteConfig};
 
 use super::{Http, Https, Processes};
+use crate::logging::{self, AccessFormat, AccessLines, Target};
 use crate::values::{self, ThreadRange};
 
 /// The options that say how to serve, whatever the application is written in. Flatten them into a parser of your own
@@ -67,8 +71,8 @@ pub struct Logs {
     pub logfile: Option<PathBuf>,
 
     /// Another form for these lines, in gunicorn's notation, as `%(h)s %(r)s %(s)s`.
-    #[arg(long, value_name = "FORMAT", requires = "logfile")]
-    pub access_logformat: Option<String>,
+    #[arg(long, value_name = "FORMAT", requires = "logfile", value_parser = AccessFormat::from_str)]
+    pub access_logformat: Option<AccessFormat>,
 
     /// Write log events to this file; `-` is stderr [default: -].
     #[arg(long, visible_alias = "log-file", value_name = "FILE")]
@@ -96,6 +100,19 @@ pub enum LogLevel {
     Trace,
 }
 
+impl Logs {
+    /// Opens the access log, if there is to be one.
+    ///
+    /// # Errors
+    /// One line that says what is wrong with its file, and what to do.
+    pub fn access_log(&self) -> Result<Option<Arc<dyn AccessLog>>, String> {
+        let Some(path) = &self.logfile else { return Ok(None) };
+        let target = if path.as_os_str() == "-" { Target::Stdout } else { Target::file(path)? };
+        let format = self.access_logformat.clone().unwrap_or_else(AccessFormat::combined);
+        Ok(Some(Arc::new(AccessLines::new(logging::open(target)?, format))))
+    }
+}
+
 impl Serving {
     /// Where to listen: what `--listen`, `--port` and `--bind` say, or `tcp:8080`; nothing where HTTPS alone was asked for.
     pub fn endpoints(&self) -> Vec<Endpoint> {
@@ -104,5 +121,22 @@ impl Serving {
             endpoints.push(Endpoint::tcp((Ipv4Addr::UNSPECIFIED, 8080).into()));
         }
         endpoints
+    }
+
+    /// The bounds of a site, its log, and what it adds to responses. Opens the access log.
+    ///
+    /// # Errors
+    /// One line that says what is wrong, with the log's file or with a header, and what to do.
+    pub fn site_config(&self) -> Result<SiteConfig, String> {
+        let mut config = self.http.site_config();
+        for (name, value) in &self.add_header {
+            match name.eq_ignore_ascii_case("server") {
+                true => config.http.server = Some(value.clone()),
+                false => config.http.extra_headers.push(name, value).map_err(|why| format!("--add-header: {why}"))?,
+            }
+        }
+        config.http.check()?;
+        config.access_log = self.logs.access_log()?;
+        Ok(config)
     }
 }
