@@ -36,7 +36,8 @@ fn command() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_handwound"))
 }
 
-fn on_path(name: &str) -> bool {
+/// Whether there is such a program.
+pub fn on_path(name: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path).any(|folder| folder.join(name).is_file())
 }

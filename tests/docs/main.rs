@@ -157,5 +157,12 @@ fn mistakes_are_found() {
     wrong("```sh\nfalse\n```\n", "false");
     wrong("```python\nimport handwound.no_such_module\n```\n", "no_such_module");
     wrong("```cobol\n```\n", "cannot be tested");
+    wrong("```ini\n[Service]\nExecStart=handwound web a:b -b 8000\n```\n", "did you mean ':8000'?");
+    if folder::on_path("nginx") {
+        wrong("```nginx\nserver { lisen 80; }\n```\n", "lisen");
+    }
+    if folder::on_path("systemd-analyze") {
+        wrong("```ini\n[Service]\nExecStart=handwound web a:b\nRestart=sometimes\n```\n", "sometimes");
+    }
     wrong("| Now |\n| --- |\n| `--no-such-option` |\n", "--no-such-option");
 }
