@@ -135,7 +135,8 @@ impl Remote {
         }
     }
 
-    pub(crate) fn is(&self, other: &Remote) -> bool {
+    /// Whether `other` speaks to the same loop.
+    pub fn is(&self, other: &Remote) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
 

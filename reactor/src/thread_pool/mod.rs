@@ -228,8 +228,15 @@ impl ThreadPool {
         self.wake_for_backlog();
     }
 
-    pub(crate) fn is(&self, other: &ThreadPool) -> bool {
+    /// Whether `other` is a handle on this very pool.
+    pub fn is(&self, other: &ThreadPool) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// How many threads it has at least and at the most.
+    pub fn bounds(&self) -> RangeInclusive<usize> {
+        let roster = self.0.roster();
+        roster.min..=roster.max
     }
 
     /// How many of what there are.

@@ -1,6 +1,7 @@
 //! The two functions that the launcher calls.
 
 use std::ffi::{CStr, OsStr, OsString, c_char, c_int};
+use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
@@ -8,15 +9,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use handwound_cli::logging::say;
-use handwound_cli::{Arguments, Command, Content, End, Served, Signals, Web, Wsgi, logging, serve};
+use handwound_cli::{Arguments, Command, Content, End, Refusal, Served, Signals, Web, logging, serve};
 use handwound_reactor::{EventLoop, ThreadPool, WorkerHook};
-use handwound_wsgi::Resource;
+use handwound_wsgi::{Resource, WsgiResource};
 use pyo3::prelude::*;
 
 use crate::application::PythonApplication;
 use crate::attach::AttachWorkers;
 use crate::import::{self, ImportFailure};
-use crate::{package, start};
+use crate::{native, package, start};
 
 /// How long the application's own threads and atexit functions may take at the end.
 const FINISH_MAX: Duration = Duration::from_secs(5);
@@ -41,12 +42,39 @@ pub unsafe extern "C" fn handwound_main(argc: c_int, argv: *const *const c_char,
     // SAFETY: promised by the caller.
     let arguments = (0..count).map(|index| string(unsafe { *argv.add(index) }));
     let arguments: Vec<OsString> = arguments.map(|text| OsStr::from_bytes(text.to_bytes()).to_owned()).collect();
-    let outcome = catch_unwind(AssertUnwindSafe(|| run(&arguments, string(interpreter))));
+    let outcome = catch_unwind(AssertUnwindSafe(|| run(&arguments, Some(string(interpreter)))));
     // The panic's own report has been printed; the launcher must not be unwound.
     outcome.unwrap_or(101)
 }
 
-fn run(arguments: &[OsString], interpreter: &CStr) -> c_int {
+/// The command in a Python that runs already, as `python -m handwound` and a wheel's `handwound` start it. `argv` begins
+/// with the name of the program. Returns the exit code; may end the process.
+#[pyfunction]
+pub fn main(py: Python<'_>, argv: Vec<OsString>) -> c_int {
+    match Arguments::read(&argv) {
+        Ok(_) => {}
+        Err(Refusal::Asked(answer)) => {
+            // Whoever closes the pipe early has read enough.
+            let _ = io::stdout().write_all(answer.as_bytes());
+            return 0;
+        }
+        Err(Refusal::Wrong(line)) => return fail(&line),
+    }
+    // From here on the signals are ours, as they are where Python is started by us: its own handlers would never run
+    // while this thread serves.
+    let dropped = || -> PyResult<()> {
+        let signal = py.import("signal")?;
+        signal.call_method1("signal", (signal.getattr("SIGINT")?, signal.getattr("SIG_DFL")?)).map(drop)
+    };
+    if let Err(error) = dropped() {
+        return shown(py, &error);
+    }
+    let outcome = py.detach(|| catch_unwind(AssertUnwindSafe(|| run(&argv, None))));
+    outcome.unwrap_or(101)
+}
+
+/// Without an interpreter, in a Python that runs already.
+fn run(arguments: &[OsString], interpreter: Option<&CStr>) -> c_int {
     let web = match Arguments::read(arguments) {
         Ok(Arguments { command: Command::Web(web), .. }) => *web,
         // The launcher has read the same arguments with the same code.
@@ -60,15 +88,16 @@ fn run(arguments: &[OsString], interpreter: &CStr) -> c_int {
         Ok(signals) => signals,
         Err(error) => return fail(&format!("cannot watch for signals: {error}")),
     };
-    if let Err(why) = start::initialise(interpreter) {
+    if let Some(interpreter) = interpreter
+        && let Err(why) = start::initialise(interpreter)
+    {
         return fail(&format!("Python at '{}' does not start: {why}", interpreter.to_string_lossy()));
     }
-    let content = match load(&web) {
-        Ok(content) => content,
-        Err(code) => return code,
-    };
-    let end = match serve(&web.serving, &signals, content) {
+    let end = serve(&web.serving, &signals, PythonContent { web: &web }).inspect_err(|_| native::has_failed());
+    let end = match end {
         Ok(end) => end,
+        // It has been said already.
+        Err(why) if why.is_empty() => return 1,
         Err(why) => return fail(&why),
     };
     if end == End::Stuck {
@@ -81,11 +110,16 @@ fn run(arguments: &[OsString], interpreter: &CStr) -> c_int {
 }
 
 /// What the arguments name, with its workers attached to Python.
-struct PythonContent(Wsgi<PythonApplication>);
+struct PythonContent<'a> {
+    web: &'a Web,
+}
 
-impl Content for PythonContent {
+impl Content for PythonContent<'_> {
     fn root(&mut self, event_loop: &EventLoop, pool: &ThreadPool) -> Result<Rc<dyn Resource>, String> {
-        self.0.root(event_loop, pool)
+        // What is imported may ask for the reactor at once.
+        native::adopt(event_loop, pool, self.web.serving.graceful_timeout);
+        let application = load(self.web).map_err(|_said| String::new())?;
+        Ok(Rc::new(WsgiResource::new(event_loop, pool.clone(), application)))
     }
 
     fn hook(&self) -> Option<Arc<dyn WorkerHook>> {
@@ -94,7 +128,7 @@ impl Content for PythonContent {
 }
 
 /// Makes what the arguments name ready to serve; where there is nothing, says why and gives the exit code.
-fn load(web: &Web) -> Result<PythonContent, c_int> {
+fn load(web: &Web) -> Result<PythonApplication, c_int> {
     let name = match web.served() {
         Ok(Served::Wsgi(name)) => name,
         // The launcher has refused both.
@@ -120,8 +154,7 @@ fn load(web: &Web) -> Result<PythonContent, c_int> {
                 1
             }
         })?;
-        let application = PythonApplication::new(callable, name, web.strict).map_err(|error| shown(py, &error))?;
-        Ok(PythonContent(Wsgi::new(application)))
+        PythonApplication::new(callable, name, web.strict).map_err(|error| shown(py, &error))
     })
 }
 

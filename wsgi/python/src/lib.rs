@@ -12,6 +12,7 @@ mod attach;
 #[cfg(any(test, feature = "testing"))]
 mod baton;
 mod body;
+mod callbacks;
 mod chunk;
 mod command;
 mod environ;
@@ -24,6 +25,7 @@ mod names;
 mod native;
 mod package;
 mod raw;
+mod site_plan;
 mod start;
 mod start_response;
 

@@ -13,11 +13,14 @@ use crate::native;
 /// The files of the package: path below the folder of the package, and text.
 const FILES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/package.rs"));
 
-/// Lets this Python import `handwound`. Once per interpreter.
+/// Lets this Python import `handwound`. Does nothing where it has been imported from elsewhere, as from a wheel.
 ///
 /// # Errors
 /// What Python raises on the way, which it has no reason to.
 pub fn install(py: Python<'_>) -> PyResult<()> {
+    if py.import("sys")?.getattr("modules")?.contains("handwound._native")? {
+        return Ok(());
+    }
     let compiled = pyo3::wrap_pymodule!(native::_native)(py);
     let code = CString::new(include_str!("embedded.py")).expect("our own text has no zero byte");
     let finder = PyModule::from_code(py, &code, c"<embedded>/finder.py", c"handwound_embedded")?;

@@ -1,0 +1,44 @@
+"""Tests of the package handwound. They run in the Python that the command embeds, and against an installed wheel."""
+
+from __future__ import annotations
+
+import threading
+import unittest
+from typing import Any, Callable, List
+
+import handwound
+from handwound.internet.base import Reactor
+
+# Longer than anything takes that works.
+DEADLINE = 20
+
+EMBEDDED = (handwound.__file__ or "").startswith("<embedded>")
+
+
+class Late(Exception):
+    """Something did not happen."""
+
+
+def run(setup: Callable[[Reactor], Any]) -> Reactor:
+    """Runs a new reactor on this thread, from `setup` to its stop."""
+    reactor = Reactor()
+    late: List[bool] = []
+
+    def give_up() -> None:
+        late.append(True)
+        reactor.crash()
+
+    reactor.callLater(DEADLINE, give_up)
+    reactor.callWhenRunning(setup, reactor)
+    reactor.run(installSignalHandlers=False)
+    if late:
+        raise Late("the reactor was not stopped")
+    return reactor
+
+
+class TestCase(unittest.TestCase):
+    """With waits that end."""
+
+    def wait(self, event: threading.Event) -> None:
+        """Waits for an event."""
+        self.assertTrue(event.wait(DEADLINE), "nothing happened")
