@@ -155,11 +155,14 @@ impl Folder {
     }
 
     /// Runs a program of Python with the package `handwound`, as after its installation. What serves for ever is
-    /// stopped as soon as it runs, and takes any port.
+    /// stopped as soon as it runs, unless it stops by itself, and takes any port.
     pub fn python(&mut self, text: &str) -> Result<(), String> {
         let package = self.package();
-        let stopped = text.replace("reactor.run()", "reactor.callWhenRunning(reactor.stop)\nreactor.run()");
-        let program = with_any_port(&stopped);
+        let mut text = text.to_owned();
+        if !text.contains("reactor.stop") {
+            text = text.replace("reactor.run()", "reactor.callWhenRunning(reactor.stop)\nreactor.run()");
+        }
+        let program = with_any_port(&text);
         let output = self.program(PYTHON).env("PYTHONPATH", package).args(["-W", "error", "-c", &program]).output();
         let output = output.unwrap();
         self.ended(output.status.success(), &output.stdout, &output.stderr)

@@ -143,6 +143,11 @@ fn coming_from_twisted() {
     follow("wsgi/docs/coming-from-twisted.md");
 }
 
+#[test]
+fn pydoc_reads_well() {
+    Folder::new().python(include_str!("pydoc_check.py")).unwrap_or_else(|why| panic!("{why}"));
+}
+
 /// A page that is wrong is found out.
 #[test]
 fn mistakes_are_found() {
