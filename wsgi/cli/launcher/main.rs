@@ -14,7 +14,7 @@ use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
-use handwound_cli::{Arguments, Command, Refusal};
+use handwound_cli::{Arguments, Command, Refusal, enter};
 
 use crate::half::Half;
 use crate::interpreter::Surroundings;
@@ -27,7 +27,7 @@ const BUILT_WITH: &str = env!("HANDWOUND_BUILT_WITH");
 
 fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
-    let outcome = match Arguments::read(&arguments) {
+    let outcome = match Arguments::read(&arguments).and_then(at_home) {
         Ok(Arguments { command: Command::Web(web), .. }) => run(&arguments, web.python.as_deref()),
         Err(Refusal::Asked(answer)) => {
             // Whoever closes the pipe early has read enough.
@@ -43,6 +43,13 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Goes where the arguments say: everything else is seen from there.
+fn at_home(arguments: Arguments) -> Result<Arguments, Refusal> {
+    let Command::Web(web) = &arguments.command;
+    enter(&web.serving.processes).map_err(Refusal::Wrong)?;
+    Ok(arguments)
 }
 
 /// Everything that needs Python, from finding it to the exit code.

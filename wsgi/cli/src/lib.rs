@@ -31,10 +31,12 @@
 
 pub mod args;
 pub mod logging;
+mod place;
 mod serve;
 mod signals;
 pub mod values;
 
 pub use args::{Arguments, Command, Refusal, Served, Serving, Web};
+pub use place::enter;
 pub use serve::{Content, End, Wsgi, serve};
 pub use signals::Signals;

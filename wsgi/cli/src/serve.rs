@@ -9,6 +9,7 @@ use handwound_wsgi::{Application, Resource, Site, WsgiResource};
 
 use crate::args::{Serving, refuse_serving};
 use crate::logging::{self, say};
+use crate::place::enter;
 use crate::signals::Signals;
 
 /// How serving ended.
@@ -59,6 +60,7 @@ impl<A: Application> Content for Wsgi<A> {
 /// One line that says what is wrong and what to do: an endpoint in use, no permission, or what `content` says.
 pub fn serve(options: &Serving, signals: &Signals, mut content: impl Content) -> Result<End, String> {
     refuse_serving(options)?;
+    enter(&options.processes)?;
     let reactor = MioReactor::new().map_err(|error| format!("cannot make a reactor: {error}"))?;
     let threads = OsThreads::beside(&reactor);
     let event_loop = EventLoop::new(reactor, threads);

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use handwound_cli::logging::say;
-use handwound_cli::{Arguments, Command, Content, End, Refusal, Served, Signals, Web, logging, serve};
+use handwound_cli::{Arguments, Command, Content, End, Refusal, Served, Signals, Web, enter, logging, serve};
 use handwound_reactor::{EventLoop, ThreadPool, WorkerHook};
 use handwound_wsgi::{Resource, WsgiResource};
 use pyo3::prelude::*;
@@ -75,11 +75,17 @@ pub fn main(py: Python<'_>, argv: Vec<OsString>) -> c_int {
 
 /// Without an interpreter, in a Python that runs already.
 fn run(arguments: &[OsString], interpreter: Option<&CStr>) -> c_int {
-    let web = match Arguments::read(arguments) {
+    let mut web = match Arguments::read(arguments) {
         Ok(Arguments { command: Command::Web(web), .. }) => *web,
         // The launcher has read the same arguments with the same code.
         Err(refusal) => return fail(&format!("the arguments changed on the way: {refusal:?}")),
     };
+    if interpreter.is_some() {
+        // The launcher has gone there already.
+        (web.serving.processes.chdir, web.serving.processes.umask) = (None, None);
+    } else if let Err(why) = enter(&web.serving.processes) {
+        return fail(&why);
+    }
     if let Err(why) = logging::start(&web.serving.logs) {
         return fail(&why);
     }
@@ -141,7 +147,8 @@ fn load(web: &Web) -> Result<PythonApplication, c_int> {
         return Err(fail(&format!("no folder '{folder}'; --app-dir names the folder of the application")));
     };
     Python::attach(|py| {
-        let ready = package::install(py).and_then(|()| start::prepare(py, &app_dir));
+        let ready = start::set_variables(py, &web.env);
+        let ready = ready.and_then(|()| package::install(py)).and_then(|()| start::prepare(py, &app_dir));
         ready.map_err(|error| shown(py, &error))?;
         let callable = import::application(py, name).map_err(|failure| match failure {
             ImportFailure::Raised(error) => shown(py, &error),

@@ -1,7 +1,9 @@
-//! From `foo.application` on the command line to the object it names.
+//! From `foo.application` on the command line to the object it names, or to what `foo:make()` returns.
 //!
 //! An application that is not there is told apart from one whose module fails: the first gets a line with the
 //! nearest name, the second shows its own traceback.
+
+mod factory;
 
 use pyo3::exceptions::PyModuleNotFoundError;
 use pyo3::prelude::*;
@@ -19,18 +21,76 @@ pub enum ImportFailure {
 }
 
 /// Imports what `name` names: `module.attribute`, `package.module.attribute`, `module:attribute`,
-/// `module:object.attribute`, and, as Twisted does, `module.object.attribute`.
+/// `module:object.attribute`, and, as Twisted does, `module.object.attribute`. As gunicorn does, `package.module` is its
+/// `application`, and what ends in parentheses is called, with the literals in them: `module:make('x', debug=True)`.
 ///
 /// # Errors
 /// See [`ImportFailure`].
 pub fn application<'py>(py: Python<'py>, name: &str) -> Result<Bound<'py, PyAny>, ImportFailure> {
+    if let Some(why) = is_a_file(name) {
+        return Err(ImportFailure::NotThere(why));
+    }
+    let (name, arguments) = match name.find('(') {
+        Some(open) => (&name[..open], Some(&name[open..])),
+        None => (name, None),
+    };
     let found = match name.split_once(':') {
         Some((module, attributes)) => attribute_of(py, name, module, attributes),
-        None => dotted(py, name),
+        None => dotted_or_module(py, name),
     }?;
-    match found.is_callable() {
-        true => Ok(found),
-        false => Err(ImportFailure::NotCallable(described(&found))),
+    if !found.is_callable() {
+        return Err(ImportFailure::NotCallable(described(&found)));
+    }
+    let found = match arguments {
+        Some(arguments) => factory::call(&found, name, arguments)?,
+        None => found,
+    };
+    if !found.is_callable() {
+        return Err(ImportFailure::NotCallable(format!("what it returns, {}", described(&found))));
+    }
+    match is_asynchronous(&found) {
+        true => Err(ImportFailure::NotCallable("an ASGI application: calling it gives a coroutine".to_owned())),
+        false => Ok(found),
+    }
+}
+
+/// A path was typed where a module is meant.
+fn is_a_file(name: &str) -> Option<String> {
+    let path = name.split([':', '(']).next().unwrap_or(name).strip_suffix(".py")?;
+    let attribute = name.split_once(':').map_or("application", |(_, attribute)| attribute);
+    Some(match path.rsplit_once('/') {
+        Some((folder, module)) => {
+            format!("a module is named, not its file; did you mean --app-dir {folder} --wsgi {module}:{attribute}?")
+        }
+        None => format!("a module is named, not its file; did you mean '{path}:{attribute}'?"),
+    })
+}
+
+/// Whether it is an `async def`, or an object whose call is one: an application for ASGI servers.
+fn is_asynchronous(callable: &Bound<'_, PyAny>) -> bool {
+    let py = callable.py();
+    let asked = |object: &Bound<'_, PyAny>| -> PyResult<bool> {
+        py.import("inspect")?.call_method1("iscoroutinefunction", (object,))?.is_truthy()
+    };
+    let of_class = || callable.get_type().getattr("__call__").and_then(|call| asked(&call));
+    asked(callable).unwrap_or(false) || of_class().unwrap_or(false)
+}
+
+/// As [`dotted`]; what is a module itself stands for its `application`.
+fn dotted_or_module<'py>(py: Python<'py>, name: &str) -> Result<Bound<'py, PyAny>, ImportFailure> {
+    let found = dotted(py, name);
+    let may_be_module = match &found {
+        Ok(found) => found.is_instance_of::<PyModule>(),
+        Err(ImportFailure::NotThere(_)) => name.contains('.'),
+        Err(_) => false,
+    };
+    if !may_be_module {
+        return found;
+    }
+    match attribute_of(py, name, name, "application") {
+        // Then it is none, and what was found before says it better.
+        Err(ImportFailure::NotThere(why)) if why.starts_with("no module") || why == incomplete(name) => found,
+        outcome => outcome,
     }
 }
 
@@ -182,7 +242,7 @@ mod tests {
     use std::fs;
     use std::sync::OnceLock;
 
-    const FILES: [(&str, &str); 8] = [
+    const FILES: [(&str, &str); 11] = [
         ("hw_good.py", "def application(e, s): pass\nclass Site: pass\nsite = Site()\nsite.app = application\n"),
         ("hw_short.py", "def app(e, s): pass\n"),
         ("hw_typo.py", "def aplication(e, s): pass\ntext = 'x'\n"),
@@ -190,6 +250,17 @@ mod tests {
         ("hw_raises.py", "raise KeyError('in the module')\n"),
         ("hw_pkg/__init__.py", ""),
         ("hw_pkg/web.py", "def app(e, s): pass\n"),
+        ("hw_pkg/site.py", "def application(e, s): pass\n"),
+        (
+            "hw_make.py",
+            "def make(*args, **named):\n    def application(e, s): pass\n    application.__name__ = f'{args}{named}'\n    \
+             return application\ndef one(x): return x\ndef fails(): raise KeyError('inside')\n\
+             class Maker:\n    def app(self, e, s): pass\n    def make(self): return self.app\nmaker = Maker()\n",
+        ),
+        (
+            "hw_asgi.py",
+            "async def app(a, b, c): pass\nclass Api:\n    async def __call__(s, a, b, c): pass\napi = Api()\n",
+        ),
         ("hw_syntax.py", "def application(:\n"),
     ];
 
@@ -251,6 +322,37 @@ mod tests {
         for name in ["", ".", ":", "shop.", ".app", "shop:", ":app", "a..b"] {
             check(name, Err(&whole("hello")));
         }
+    }
+
+    #[test]
+    fn spec_33_what_a_factory_returns_is_served() {
+        check("hw_make:make()", Ok("(){}"));
+        check("hw_make:make('a', 2, key=[None, True])", Ok("('a', 2){'key': [None, True]}"));
+        check("hw_make.make()", Ok("(){}"));
+        check("hw_make:maker.make()", Ok("app"));
+        check("hw_make:mkae()", Err("no attribute 'mkae' in module 'hw_make'; did you mean 'make'?"));
+        check("hw_make:one()", Err("one() missing 1 required positional argument: 'x'"));
+        check("hw_make:one(None)", Err("not callable: what it returns, a NoneType: None"));
+        check("hw_make:fails()", Err("raised KeyError: 'inside'"));
+        let literals = |call: &str| format!("'{call}' is no call with literals; write it as make('x', debug=True)");
+        for call in ["make(x)", "make(", "make()()", "make(*[1])", "make(**{})", "make() + 1", "make(1, 1 + x)"] {
+            check(&format!("hw_make:{call}"), Err(&literals(call)));
+        }
+    }
+
+    #[test]
+    fn what_gunicorns_users_type_finds_its_application() {
+        check("hw_pkg.web", Err("no attribute 'application' in module 'hw_pkg.web'; did you mean 'app'?"));
+        check("hw_pkg.site", Ok("application"));
+    }
+
+    #[test]
+    fn what_cannot_be_an_application_says_so() {
+        check("hw_good.py", Err("a module is named, not its file; did you mean 'hw_good:application'?"));
+        check("hw_good.py:site.app", Err("a module is named, not its file; did you mean 'hw_good:site.app'?"));
+        check("src/shop.py:app", Err("a module is named, not its file; did you mean --app-dir src --wsgi shop:app?"));
+        check("hw_asgi:app", Err("not callable: an ASGI application: calling it gives a coroutine"));
+        check("hw_asgi:api", Err("not callable: an ASGI application: calling it gives a coroutine"));
     }
 
     #[test]

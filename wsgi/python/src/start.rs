@@ -1,6 +1,6 @@
 //! Starts CPython inside this process, as `python3` would start, and ends it. Once per process.
 
-use std::ffi::{CStr, c_char, c_int};
+use std::ffi::{CStr, OsString, c_char, c_int};
 use std::mem::MaybeUninit;
 use std::path::Path;
 use std::sync::mpsc;
@@ -79,6 +79,12 @@ fn check(status: ffi::PyStatus) -> Result<(), String> {
             false => Err(CStr::from_ptr(status.err_msg).to_string_lossy().into_owned()),
         }
     }
+}
+
+/// Sets these variables of the environment, for Python and what it starts.
+pub fn set_variables(py: Python<'_>, variables: &[(OsString, OsString)]) -> PyResult<()> {
+    let environ = py.import("os")?.getattr("environ")?;
+    variables.iter().try_for_each(|(name, value)| environ.set_item(name, value))
 }
 
 /// Puts `app_dir` first on `sys.path`, and has `print` show its lines at once also where stdout is a file or a pipe.

@@ -1,6 +1,5 @@
 //! The options that gunicorn's users know: processes, and where they run.
 
-use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -34,10 +33,6 @@ pub struct Processes {
     /// Go to this folder first; all other paths are seen from there.
     #[arg(long, value_name = "DIR")]
     pub chdir: Option<PathBuf>,
-
-    /// Set a variable of the environment before the application is imported; may be given several times.
-    #[arg(short, long, value_name = "NAME=VALUE", value_parser = values::variable)]
-    pub env: Vec<(OsString, OsString)>,
 
     /// Which permissions new files do not get, in octal, as 027.
     #[arg(long, value_name = "MODE", value_parser = values::umask)]

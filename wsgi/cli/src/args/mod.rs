@@ -1,20 +1,24 @@
 //! The arguments of the command `handwound`. Parsing only: nothing is opened, imported or started here.
 
 mod gunicorn;
+mod instead;
 mod limits;
 mod pending;
+mod refusal;
 mod serving;
 mod twisted;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
+
+use crate::values;
 
 pub use gunicorn::Processes;
 pub use limits::Http;
 pub(crate) use pending::refuse_serving;
+pub use refusal::Refusal;
 pub use serving::{LogLevel, Logs, Serving};
 pub use twisted::{Files, Https};
 
@@ -80,6 +84,10 @@ pub struct Web {
     #[arg(long, help_heading = "Python")]
     pub strict: bool,
 
+    /// Set a variable of the environment before the application is imported; may be given several times.
+    #[arg(short, long, value_name = "NAME=VALUE", value_parser = values::variable, help_heading = "Python")]
+    pub env: Vec<(OsString, OsString)>,
+
     /// How files and scripts are served.
     #[command(flatten)]
     pub files: Files,
@@ -125,15 +133,6 @@ impl Web {
     }
 }
 
-/// Why [`Arguments::read`] gave no arguments.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Refusal {
-    /// Help or the version was asked for: print this to stdout and exit with 0.
-    Asked(String),
-    /// The arguments are wrong: print this one line to stderr and exit with 1.
-    Wrong(String),
-}
-
 impl Arguments {
     /// Reads the command line; `arguments` begin with the name of the program.
     ///
@@ -145,41 +144,13 @@ impl Arguments {
         I: IntoIterator,
         I::Item: Into<OsString> + Clone,
     {
-        let mut arguments = Arguments::try_parse_from(arguments).map_err(refusal)?;
+        let mut arguments = Arguments::try_parse_from(arguments)?;
         let Command::Web(web) = &mut arguments.command;
         web.serving.http.strict = web.strict;
         web.served().map_err(Refusal::Wrong)?;
         pending::refuse(web).map_err(Refusal::Wrong)?;
         Ok(arguments)
     }
-}
-
-fn refusal(error: clap::Error) -> Refusal {
-    match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Refusal::Asked(error.render().to_string()),
-        ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => Refusal::Wrong(
-            "nothing to do; try 'handwound web --wsgi hello.application', or 'handwound --help'".to_owned(),
-        ),
-        ErrorKind::InvalidSubcommand => {
-            let line = one_line(&error.render().to_string());
-            Refusal::Wrong(format!("{}; the one there is: 'web'", line.split(';').next().unwrap_or(&line)))
-        }
-        _ => Refusal::Wrong(one_line(&error.render().to_string())),
-    }
-}
-
-/// Clap's report without its usage text: the error, then its tips.
-fn one_line(report: &str) -> String {
-    let mut line = String::new();
-    for part in report.lines().map(str::trim).take_while(|part| !part.starts_with("Usage:")) {
-        match part.strip_prefix("tip: ") {
-            _ if part.is_empty() || part.starts_with("For more information") => continue,
-            Some(tip) => line.push_str(&format!("; {tip}")),
-            None if line.is_empty() => line.push_str(part.strip_prefix("error: ").unwrap_or(part)),
-            None => line.push_str(&format!(" {part}")),
-        }
-    }
-    line
 }
 
 #[cfg(test)]
@@ -234,7 +205,15 @@ mod tests {
             "h web --wsgi a.b --lisen tcp:1",
             "unexpected argument '--lisen' found; a similar argument exists: '--listen'",
         );
-        refuse("h wbe", "unrecognized subcommand 'wbe'; the one there is: 'web'");
+        refuse("h wbe", "no command 'wbe'; commands are 'web', which serves, and 'completions'");
+        refuse("h shop:app -w 4", "no command 'shop:app'; did you mean 'handwound web shop:app'?");
+        refuse("h --port 80 web", "--port belongs to a command; write handwound web --port");
+        refuse(
+            "h web a.b -t 30",
+            "gunicorn's -t is not here; a request may take as long as it needs; --head-timeout, \
+            --body-timeout and --send-timeout bound what clients may take",
+        );
+        refuse("h -r epoll web", "twistd's -r is not here; there is one reactor, on epoll or kqueue");
         refuse("h", "nothing to do; try 'handwound web --wsgi hello.application', or 'handwound --help'");
         refuse(
             "h web",

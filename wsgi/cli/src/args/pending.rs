@@ -25,10 +25,7 @@ pub fn refuse_serving(serving: &Serving) -> Result<(), String> {
     no("--reload", processes.reload)?;
     no("--max-requests", processes.max_requests > 0)?;
     no("--max-requests-jitter", processes.max_requests_jitter > 0)?;
-    no("--pid", processes.pid.is_some())?;
-    no("--chdir", processes.chdir.is_some())?;
-    no("--env", !processes.env.is_empty())?;
-    no("--umask", processes.umask.is_some())
+    no("--pid", processes.pid.is_some())
 }
 
 fn no(option: &str, is_given: bool) -> Result<(), String> {

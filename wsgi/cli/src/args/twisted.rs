@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::values;
+
 /// How files and scripts are served.
 #[derive(Clone, Debug, Default, PartialEq, Args)]
 #[command(next_help_heading = "Files (with --path)")]
@@ -14,7 +16,7 @@ pub struct Files {
     pub index: Vec<String>,
 
     /// The type of files whose ending says nothing [default: text/html].
-    #[arg(short, long, value_name = "TYPE")]
+    #[arg(short, long, value_name = "TYPE", value_parser = values::mime_type)]
     pub mime_type: Option<String>,
 
     /// An ending that may be left out of a URL, as `.html`; may be given several times, the first that fits counts.
@@ -43,10 +45,10 @@ pub struct Https {
     pub https: Option<u16>,
 
     /// The certificate, and those that lead to its root, as PEM [default: server.pem].
-    #[arg(short, long, visible_alias = "certfile", value_name = "FILE")]
+    #[arg(short, long, visible_alias = "certfile", value_name = "FILE", value_parser = values::certificate)]
     pub certificate: Option<PathBuf>,
 
     /// The certificate's private key, as PEM [default: server.pem].
-    #[arg(short = 'k', long, visible_alias = "keyfile", value_name = "FILE")]
+    #[arg(short = 'k', long, visible_alias = "keyfile", value_name = "FILE", value_parser = values::private_key)]
     pub privkey: Option<PathBuf>,
 }
