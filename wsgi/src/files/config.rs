@@ -20,6 +20,10 @@ pub struct FilesConfig {
     pub list_folders: bool,
     /// The names that a listing shows at most: 10,000.
     pub listing_names_max: usize,
+    /// The ranges of one request at most; one with more of them gets the whole file: 32.
+    pub ranges_max: usize,
+    /// Headers of every response with a file, in full, in parts or not modified: `Cache-Control`, for example. None.
+    pub extra_headers: Vec<(String, String)>,
     /// Which symbolic links are followed below the folder: all.
     pub symlinks: Symlinks,
 }
@@ -46,6 +50,8 @@ impl Default for FilesConfig {
             ignore_any_extension: false,
             list_folders: true,
             listing_names_max: 10_000,
+            ranges_max: 32,
+            extra_headers: Vec::new(),
             symlinks: Symlinks::Follow,
         }
     }

@@ -1,18 +1,41 @@
 //! A folder as an application: from the path of a request to a file, a script, an index or a listing.
 
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::answers::{is_absent, send_error, send_forbidden, send_not_allowed, send_not_found};
-use super::{FilesConfig, Processor, send_file, send_listing};
+use super::answers::{send_error, send_forbidden, send_not_allowed, send_not_found};
+use super::walk::{Kind, Place, Walk};
+use super::{FilesConfig, Processor, listing, send_file};
 use crate::{Application, Call, Failure};
 
 /// Serves the files below a folder: an [`Application`], for a [`WsgiResource`](crate::WsgiResource) at any place of the
 /// tree.
+///
+/// ```
+/// use handwound_wsgi::files::{FilesConfig, Folder};
+/// use handwound_wsgi::testing::prelude::*;
+///
+/// let folder = tempfile::tempdir()?;
+/// std::fs::write(folder.path().join("index.html"), "<p>Hello</p>")?;
+/// std::fs::write(folder.path().join("notes.md"), "Hello")?;
+/// let mut config = FilesConfig::default();
+/// config.extra_types.insert(".md".into(), "text/markdown; charset=utf-8".into());
+///
+/// let sim = Sim::new(Choices::calm());
+/// let server = handwound_wsgi::testing::serve(&sim, 1, Folder::with_config(folder.path(), config));
+/// let (index, notes) = (server.get(&sim, "/"), server.get(&sim, "/notes.md"));
+/// sim.settle();
+/// assert_eq!(index.text(), "<p>Hello</p>");
+/// assert_eq!(notes.response().headers()["Content-Type"], "text/markdown; charset=utf-8");
+/// # Ok::<(), std::io::Error>(())
+/// ```
+///
+/// What a path can reach: names below the folder, one a segment; `.`, `..`, and segments with a slash or a NUL in them are
+/// not found, however they are encoded. Neither is what is neither file nor folder. Symbolic links are followed as
+/// [`FilesConfig::symlinks`] says. Names that begin with a dot are like all others.
 #[derive(Clone)]
 pub struct Folder {
     root: PathBuf,
@@ -63,18 +86,22 @@ enum Found {
 impl Application for Folder {
     fn call(&self, call: &Call) -> Result<(), Failure> {
         let request = call.request();
-        let found = match self.find(&request.postpath(), request.prepath().len()) {
+        let found = Walk::below(&self.root, &self.config).and_then(|walk| {
+            let found = self.find(&walk, &request.postpath(), request.prepath().len())?;
+            Ok((walk, found))
+        });
+        let (walk, found) = match found {
             Ok(found) => found,
             Err(error) => return send_error(call, &self.root, &error),
         };
         match found {
             Found::Script(script, processor, prepath) => processor.render(&script, &call.below(prepath)),
+            Found::Nothing => send_not_found(call),
             _ if !matches!(request.method(), b"GET" | b"HEAD") => send_not_allowed(call),
             Found::File(path) => send_file(call, &path, &self.config),
-            Found::Listing(folder) if self.config.list_folders => send_listing(call, &folder, &self.config),
+            Found::Listing(folder) if self.config.list_folders => listing::send(call, &folder, &walk),
             Found::Listing(_) => send_forbidden(call),
             Found::Unslashed => redirect_to_slash(call),
-            Found::Nothing => send_not_found(call),
         }
     }
 }
@@ -84,99 +111,44 @@ impl Folder {
     ///
     /// # Errors
     /// The file system's, but for what is not there.
-    fn find(&self, postpath: &[Vec<u8>], prepath: usize) -> io::Result<Found> {
-        let mut path = self.root.clone();
-        let mut is_folder = match kind(&path)? {
-            Some(Kind::Folder) => true,
-            Some(Kind::Other) => false,
-            None => return Ok(Found::Nothing),
-        };
-        if !is_folder {
-            return Ok(match self.processor_of(&path) {
-                Some(processor) => Found::Script(path, processor, prepath),
-                None if postpath.is_empty() || postpath == [b""] => Found::File(path),
-                None => Found::Nothing,
-            });
+    fn find(&self, walk: &Walk<'_>, postpath: &[Vec<u8>], prepath: usize) -> io::Result<Found> {
+        let Some(root) = walk.look_at_root()? else { return Ok(Found::Nothing) };
+        if root.kind != Kind::Folder {
+            // At the site's root its path is a slash.
+            let is_asked_for = postpath.is_empty() || (prepath == 0 && postpath == [b""]);
+            return Ok(self.file(root, prepath, is_asked_for));
         }
+        let mut folder = root.path;
         for (at, segment) in postpath.iter().enumerate() {
-            if !is_folder {
-                return Ok(Found::Nothing);
-            }
+            let is_last = at + 1 == postpath.len();
             let child = match segment.is_empty() {
-                true => self.index(&path)?,
-                false => self.child(&path, segment)?,
+                true => walk.index(&folder)?,
+                false => walk.child(&folder, segment)?,
             };
-            let Some((child, kind)) = child else {
-                let is_last = at + 1 == postpath.len();
-                return Ok(if segment.is_empty() && is_last { Found::Listing(path) } else { Found::Nothing });
-            };
-            (path, is_folder) = (child, matches!(kind, Kind::Folder));
-            if !is_folder && let Some(processor) = self.processor_of(&path) {
-                return Ok(Found::Script(path, processor, prepath + at + 1));
+            match child {
+                Some(Place { path, kind: Kind::Folder }) => folder = path,
+                Some(place) => return Ok(self.file(place, prepath + at + 1, is_last)),
+                None if segment.is_empty() && is_last => return Ok(Found::Listing(folder)),
+                None => return Ok(Found::Nothing),
             }
         }
-        if is_folder {
-            return Ok(Found::Unslashed);
-        }
-        Ok(Found::File(path))
+        Ok(Found::Unslashed)
     }
 
-    fn index(&self, folder: &Path) -> io::Result<Option<(PathBuf, Kind)>> {
-        for name in &self.config.index_names {
-            let path = folder.join(name);
-            if let Some(kind) = kind(&path)? {
-                return Ok(Some((path, kind)));
-            }
+    /// What a place that is no folder comes to; a path may go on below scripts only.
+    fn file(&self, place: Place, prepath: usize, is_last: bool) -> Found {
+        match self.processor_of(&place.path) {
+            _ if place.kind != Kind::File => Found::Nothing,
+            Some(processor) => Found::Script(place.path, processor, prepath),
+            None if is_last => Found::File(place.path),
+            None => Found::Nothing,
         }
-        Ok(None)
-    }
-
-    fn child(&self, folder: &Path, segment: &[u8]) -> io::Result<Option<(PathBuf, Kind)>> {
-        let Some(name) = file_name(segment) else { return Ok(None) };
-        let path = folder.join(name);
-        Ok(kind(&path)?.map(|kind| (path, kind)))
     }
 
     fn processor_of(&self, path: &Path) -> Option<Arc<dyn Processor>> {
         let extension = path.extension()?.to_str()?;
         self.processors.get(&format!(".{extension}")).cloned()
     }
-}
-
-enum Kind {
-    Folder,
-    /// Also what is neither: whoever opens it looks.
-    Other,
-}
-
-/// What there is; nothing where there is nothing.
-fn kind(path: &Path) -> io::Result<Option<Kind>> {
-    match path.metadata() {
-        Ok(found) if found.is_dir() => Ok(Some(Kind::Folder)),
-        Ok(_) => Ok(Some(Kind::Other)),
-        Err(error) if is_absent(&error) => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
-/// The name that a decoded segment asks for; none for what would leave the folder, and for what no file is called.
-fn file_name(segment: &[u8]) -> Option<&OsStr> {
-    if matches!(segment, b"." | b"..") || segment.iter().any(|byte| matches!(byte, b'/' | 0)) {
-        return None;
-    }
-    os_str(segment)
-}
-
-#[cfg(unix)]
-fn os_str(segment: &[u8]) -> Option<&OsStr> {
-    Some(std::os::unix::ffi::OsStrExt::from_bytes(segment))
-}
-
-/// A drive, a stream or a backslash would lead elsewhere.
-#[cfg(not(unix))]
-fn os_str(segment: &[u8]) -> Option<&OsStr> {
-    let text = std::str::from_utf8(segment).ok()?;
-    (!text.contains(['\\', ':'])).then_some(OsStr::new(text))
 }
 
 /// As Twisted has it, a 302.

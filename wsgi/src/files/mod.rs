@@ -2,11 +2,14 @@
 //! the reactor's thread never does.
 
 mod answers;
+mod conditions;
 mod config;
 mod folder;
 mod listing;
+mod range;
 mod send;
 mod types;
+mod walk;
 
 use std::path::Path;
 

@@ -4,22 +4,41 @@ use std::fs::{File, Metadata, OpenOptions};
 use std::io;
 use std::path::Path;
 
-use super::answers::{send_error, send_not_allowed, send_not_found};
-use super::{FilesConfig, Symlinks, types};
+use super::answers::{send_error, send_not_allowed, send_not_found, send_text};
+use super::conditions::{Validators, Verdict};
+use super::range::{Part, Wanted};
+use super::{FilesConfig, Symlinks, range, types};
 use crate::body::read_file_at;
+use crate::http1::{BadResponse, ResponseHead};
 use crate::{Call, Failure};
 
 /// Bytes that are read at once. A file of no more is sent together with its head.
 const PIECE_BYTES: usize = 64 << 10;
 
-/// Answers with the file at `path`, as SPEC says of static files: its type, its parts if the client asks for ranges, 304
-/// if it has it already; 404 if it is not there, or no plain file, 403 if it must not be read, 405 for other methods
-/// than GET and HEAD. Runs on a worker; blocks on the disk, and while the client reads slowly.
+/// Answers with the file at `path`: its bytes, the parts of it that a `Range` asks for, or 304 if the client has it
+/// already. It is a 404 if it is not there, or no plain file; a 403 if it must not be read; a 405 for other methods than
+/// GET and HEAD. Runs on a worker; blocks on the disk, and while the client reads slowly.
 ///
-/// Of `config` it takes the types, and whether `path` itself may be a symbolic link.
+/// Of `config` it takes types, headers and bounds, and whether `path` itself may be a symbolic link.
+///
+/// ```
+/// use handwound_wsgi::files::{FilesConfig, send_file};
+/// use handwound_wsgi::{Call, Failure};
+///
+/// /// Files as an application decides who may have them.
+/// fn download(call: &Call) -> Result<(), Failure> {
+///     match call.request().header("Authorization") {
+///         Some(_) => send_file(call, "/srv/report.pdf".as_ref(), &FilesConfig::default()),
+///         None => Ok(call.start_response("401 Unauthorized", &[("WWW-Authenticate", "Basic")])?),
+///     }
+/// }
+/// # fn is_one(_: impl handwound_wsgi::Application) {}
+/// # is_one(download);
+/// ```
 ///
 /// # Errors
-/// The disk's, and a file that has become shorter while it was sent; the client's if it has left.
+/// The disk's, and a file that has become shorter while it was sent: the response is cut then. The client's, if it has
+/// left.
 pub fn send_file(call: &Call, path: &Path, config: &FilesConfig) -> Result<(), Failure> {
     let is_head = match call.request().method() {
         b"GET" => false,
@@ -31,19 +50,155 @@ pub fn send_file(call: &Call, path: &Path, config: &FilesConfig) -> Result<(), F
         Ok(None) => return send_not_found(call),
         Err(error) => return send_error(call, path, &error),
     };
-    let bytes = metadata.len();
+    let validators = Validators::of(&metadata);
+    match validators.judge(call.request()) {
+        Verdict::Send => {}
+        Verdict::NotModified => return Ok(call.start(new_head(call, "304 Not Modified", &validators, config)?)?),
+        Verdict::Failed => return send_text(call, "412 Precondition Failed", "The file is in another state.\n"),
+    }
     let (content_type, encoding) = types::of(path, config);
-    let mut head = call.new_head("200 OK")?;
-    head.push("Content-Type", content_type)?;
+    let sending = Sending { call, path, file: &file, bytes: metadata.len() };
+    let wanted = if is_head { Wanted::Whole } else { sending.wanted(&validators, config) };
+    let status = if wanted == Wanted::Whole { "200 OK" } else { "206 Partial Content" };
+    let mut head = new_head(call, status, &validators, config)?;
+    head.push("Accept-Ranges", "bytes")?;
     if let Some(encoding) = encoding {
         head.push("Content-Encoding", encoding)?;
     }
-    head.set_content_length_if_absent(bytes);
-    call.start(head)?;
-    if is_head {
-        return Ok(());
+    match wanted {
+        Wanted::Nothing => send_unsatisfiable(call, metadata.len()),
+        Wanted::Whole => {
+            head.push("Content-Type", content_type)?;
+            sending.whole(head, is_head)
+        }
+        Wanted::Parts(parts) => match *parts {
+            [part] => {
+                head.push("Content-Type", content_type)?;
+                sending.one(head, part)
+            }
+            _ => sending.several(head, &parts, &content_type, &validators),
+        },
     }
-    send_part(call, path, &file, 0, bytes)
+}
+
+/// With what every response about the file has.
+fn new_head(
+    call: &Call,
+    status: &str,
+    validators: &Validators,
+    config: &FilesConfig,
+) -> Result<ResponseHead, BadResponse> {
+    let mut head = call.new_head(status)?;
+    head.push("ETag", &validators.etag)?;
+    if let Some(modified) = validators.last_modified() {
+        head.push("Last-Modified", modified)?;
+    }
+    for (name, value) in &config.extra_headers {
+        head.push(name, value)?;
+    }
+    Ok(head)
+}
+
+fn send_unsatisfiable(call: &Call, bytes: u64) -> Result<(), Failure> {
+    let headers = [("Content-Range", &*format!("bytes */{bytes}")), ("Content-Type", "text/plain; charset=utf-8")];
+    call.start_response("416 Range Not Satisfiable", &headers)?;
+    Ok(call.send_whole(format!("The file has {bytes} bytes.\n").as_bytes())?)
+}
+
+/// One file on its way.
+struct Sending<'a> {
+    call: &'a Call,
+    path: &'a Path,
+    file: &'a File,
+    /// As long as it was when it was opened: what is added later is not sent.
+    bytes: u64,
+}
+
+impl Sending<'_> {
+    fn wanted(&self, validators: &Validators, config: &FilesConfig) -> Wanted {
+        let request = self.call.request();
+        let mut fields = request.headers().filter(|(name, _)| name.eq_ignore_ascii_case(b"range"));
+        match (fields.next(), fields.next()) {
+            (Some((_, field)), None) if validators.allow_range(request) => {
+                range::wanted(field, self.bytes, config.ranges_max)
+            }
+            // None, or two, which is no field that means anything.
+            _ => Wanted::Whole,
+        }
+    }
+
+    fn whole(&self, mut head: ResponseHead, is_head: bool) -> Result<(), Failure> {
+        head.set_content_length_if_absent(self.bytes);
+        self.call.start(head)?;
+        match is_head {
+            true => Ok(()),
+            false => self.part(Part { offset: 0, bytes: self.bytes }),
+        }
+    }
+
+    fn one(&self, mut head: ResponseHead, part: Part) -> Result<(), Failure> {
+        head.push("Content-Range", self.content_range(part))?;
+        head.set_content_length_if_absent(part.bytes);
+        self.call.start(head)?;
+        self.part(part)
+    }
+
+    /// RFC 9110 section 14.6.
+    fn several(
+        &self,
+        mut head: ResponseHead,
+        parts: &[Part],
+        content_type: &str,
+        validators: &Validators,
+    ) -> Result<(), Failure> {
+        // No randomness, for the sake of simulations; and nobody who writes a file knows when, to the nanosecond.
+        let boundary = format!("part-{}-of-{}", parts.len(), validators.etag.trim_matches('"'));
+        let opening = |part: &Part| {
+            let range = self.content_range(*part);
+            format!("\r\n--{boundary}\r\nContent-Type: {content_type}\r\nContent-Range: {range}\r\n\r\n")
+        };
+        let closing = format!("\r\n--{boundary}--\r\n");
+        let bytes: u64 = parts.iter().map(|part| opening(part).len() as u64 + part.bytes).sum();
+        head.push("Content-Type", format!("multipart/byteranges; boundary={boundary}"))?;
+        head.set_content_length_if_absent(bytes + closing.len() as u64);
+        self.call.start(head)?;
+        for part in parts {
+            self.call.write(opening(part).as_bytes())?;
+            self.part(*part)?;
+        }
+        Ok(self.call.write(closing.as_bytes())?)
+    }
+
+    fn content_range(&self, part: Part) -> String {
+        format!("bytes {}-{}/{}", part.offset, part.offset + part.bytes - 1, self.bytes)
+    }
+
+    /// Sends a part of the file, in pieces.
+    fn part(&self, part: Part) -> Result<(), Failure> {
+        let Part { mut offset, bytes } = part;
+        let end = offset + bytes;
+        let mut piece = vec![0; PIECE_BYTES.min(usize::try_from(bytes).unwrap_or(PIECE_BYTES))];
+        while offset < end {
+            let wanted = piece.len().min(usize::try_from(end - offset).unwrap_or(usize::MAX));
+            let read = match read_file_at(self.file, &mut piece[..wanted], offset) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(Failure::new(format!("cannot read {}: {error}", self.path.display()))),
+                Ok(0) => return Err(self.shortened()),
+                Ok(read) => read,
+            };
+            match read as u64 == self.bytes {
+                // All there is to send: together with its head.
+                true => self.call.send_whole(&piece)?,
+                false => self.call.write(&piece[..read])?,
+            }
+            offset += read as u64;
+        }
+        Ok(())
+    }
+
+    fn shortened(&self) -> Failure {
+        Failure::new(format!("{} has become shorter while it was sent", self.path.display()))
+    }
 }
 
 /// The file, if there is a plain one. Never waits for who might write into a pipe, and never opens a device.
@@ -80,23 +235,4 @@ fn options(_config: &FilesConfig) -> OpenOptions {
     let mut options = OpenOptions::new();
     options.read(true);
     options
-}
-
-/// Sends `bytes` of the file from `offset` on.
-fn send_part(call: &Call, path: &Path, file: &File, mut offset: u64, bytes: u64) -> Result<(), Failure> {
-    let end = offset + bytes;
-    let mut piece = vec![0; PIECE_BYTES.min(usize::try_from(bytes).unwrap_or(PIECE_BYTES))];
-    while offset < end {
-        let wanted = piece.len().min(usize::try_from(end - offset).unwrap_or(usize::MAX));
-        match read_file_at(file, &mut piece[..wanted], offset) {
-            Ok(0) => return Err(Failure::new(format!("{} has become shorter while it was sent", path.display()))),
-            Ok(read) => {
-                call.write(&piece[..read])?;
-                offset += read as u64;
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(Failure::new(format!("cannot read {}: {error}", path.display()))),
-        }
-    }
-    Ok(())
 }
