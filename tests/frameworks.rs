@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
@@ -67,8 +68,12 @@ struct Server {
 
 impl Server {
     fn start(python: &Path, application: &str, environment: Environment) -> Server {
+        Server::start_at("tcp:0:interface=127.0.0.1", python, application, environment)
+    }
+
+    fn start_at(endpoint: &str, python: &Path, application: &str, environment: Environment) -> Server {
         let mut process = quiet(Path::new(env!("CARGO_BIN_EXE_handwound")))
-            .args(["web", "--listen", "tcp:0:interface=127.0.0.1", "--app-dir", "tests/frameworks"])
+            .args(["web", "--listen", endpoint, "--app-dir", "tests/frameworks"])
             .args(["--wsgi", application, "--python"])
             .arg(python)
             .envs(environment)
@@ -83,7 +88,7 @@ impl Server {
             line.clear();
             assert_ne!(stderr.read_line(&mut line).unwrap(), 0, "the server ended before it listened:\n{before}");
         }
-        let (_, after) = line.split_once("127.0.0.1:").unwrap();
+        let (_, after) = line.split_once("127.0.0.1:").unwrap_or_default();
         let port = after.chars().take_while(char::is_ascii_digit).collect();
         let log = Arc::new(Mutex::new(String::new()));
         // What the application logs must not fill the pipe, and is wanted when a check fails.
@@ -127,15 +132,20 @@ impl Case<'_> {
     fn run(&self, prepared: impl FnOnce(&Path) -> Environment) {
         let Some(python) = python_with(self.test, self.packages) else { return };
         let server = Server::start(&python, self.application, prepared(&python));
-        let mut check = quiet(&python);
-        check.arg(folder().join("check.py")).args(["127.0.0.1", &server.port, self.kind]);
+        self.check(&python, &server, &server.port);
+        server.stop();
+    }
+
+    /// Has `check.py` use what listens at this port.
+    fn check(&self, python: &Path, server: &Server, port: &str) {
+        let mut check = quiet(python);
+        check.arg(folder().join("check.py")).args(["127.0.0.1", port, self.kind]);
         let output = check.args(self.linted.then_some("--linted")).output().unwrap();
         let report = succeeded(output, &server.log.lock().unwrap());
         assert!(report.lines().filter(|line| line.starts_with("ok ")).count() >= 8, "too few checks ran:\n{report}");
         for skipped in report.lines().filter_map(|line| line.strip_prefix("skipped ")) {
             tell(&format!("SKIPPED frameworks::{}: {skipped}", self.test));
         }
-        server.stop();
     }
 }
 
@@ -230,4 +240,63 @@ fn django_admin_with_whitenoise() {
         "django_whitenoise",
         "whitenoise",
     );
+}
+
+/// nginx in front, with the very configuration that the page for gunicorn's users shows.
+struct Nginx {
+    process: Child,
+    port: String,
+    _folder: tempfile::TempDir,
+}
+
+impl Nginx {
+    fn start(socket: &Path) -> Nginx {
+        let page = std::fs::read_to_string(root().join("wsgi/docs/coming-from-gunicorn.md")).unwrap();
+        let site = page.split("```nginx\n").nth(1).unwrap().split("```").next().unwrap();
+        let site = site.replace("unix:/run/shop/shop.sock", &format!("unix:{}", socket.display()));
+        let folder = tempfile::tempdir().unwrap();
+        for _ in 0..20 {
+            // nginx takes no port 0. Who else gets this one meanwhile makes it end, and another is tried.
+            let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+            let site = site.replace("listen 80;", &format!("listen {free}; proxy_buffering off;"));
+            let folders = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
+            let folders: String = folders.iter().map(|name| format!("{name}_temp_path {name};\n")).collect();
+            let main = "daemon off;\nmaster_process off;\nerror_log stderr;\npid nginx.pid;\nevents {}\n";
+            let config = format!("{main}http {{\naccess_log off;\n{folders}{site}\n}}\n");
+            std::fs::write(folder.path().join("nginx.conf"), config).unwrap();
+            let arguments = ["-e", "stderr", "-c", "nginx.conf", "-p"];
+            let mut nginx = Command::new("nginx");
+            let mut process = nginx.args(arguments).arg(folder.path()).stderr(Stdio::null()).spawn().unwrap();
+            while process.try_wait().unwrap().is_none() {
+                if TcpStream::connect(free).is_ok() {
+                    return Nginx { process, port: free.port().to_string(), _folder: folder };
+                }
+            }
+        }
+        panic!("nginx never listens");
+    }
+}
+
+impl Drop for Nginx {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+#[test]
+fn flask_behind_nginx() {
+    let test = "flask_behind_nginx";
+    if Command::new("nginx").arg("-v").stderr(Stdio::null()).status().is_err() {
+        return tell(&format!("SKIPPED frameworks::{test}: nginx is not installed"));
+    }
+    let Some(python) = python_with(test, &["Flask"]) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("shop.sock");
+    let application = "flask_app:application";
+    let server = Server::start_at(&format!("unix:{}:mode=666", socket.display()), &python, application, Vec::new());
+    let nginx = Nginx::start(&socket);
+    Case { test, packages: &[], application, kind: "behind_nginx", linted: false }.check(&python, &server, &nginx.port);
+    drop(nginx);
+    server.stop();
 }

@@ -24,6 +24,13 @@ KINDS = {
     "bottle": Kind(COMMON),
     "validated": Kind((*COMMON, "validator"), dict.fromkeys(("sessions", "static", "ranges"), NO_FRAMEWORK)),
     "whitenoise": Kind(("static", "ranges")),
+    "behind_nginx": Kind(
+        ("pages", "sessions"),
+        {
+            "date_and_server_headers": "they are nginx's",
+            "stream_to_http_1_0": "nginx speaks HTTP/1.1 to the application and would do so in its name",
+        },
+    ),
     "django_site": Kind(("admin",)),
     "django_whitenoise": Kind(("admin", "whitenoise")),
 }
