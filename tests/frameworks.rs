@@ -185,6 +185,12 @@ frameworks! {
     whitenoise, whitenoise_linted: "whitenoise";
 }
 
+#[test]
+fn flask_from_a_factory() {
+    let (test, application) = ("flask_from_a_factory", "factory_app:create_app(kind='flask')");
+    Case { test, packages: &["Flask"], application, kind: "flask", linted: false }.run(|_| Vec::new());
+}
+
 /// Needs no package: `wsgiref.validate` is Python's own.
 #[test]
 fn validated() {

@@ -73,7 +73,10 @@ impl Folder {
     pub fn run(&mut self, text: &str) -> Result<(), String> {
         let line = Line::read(text);
         let Some(arguments) = line.handwound() else { return self.shell(text) };
-        match line::meant(arguments)? {
+        let shells_own = arguments.iter().position(|word| matches!(word.as_str(), ">" | "|" | "&&"));
+        match line::meant(&arguments[..shells_own.unwrap_or(arguments.len())])? {
+            // What it prints may go through the shell's pipes.
+            Meant::Prints if line.words[0] == "handwound" => self.shell(text),
             Meant::Prints => {
                 let output = self.program(command()).args(arguments).output().unwrap();
                 self.ended(output.status.success(), &output.stdout, &output.stderr)

@@ -67,10 +67,24 @@ fn block_holds(folder: &mut Folder, block: &Block) -> Result<Option<String>, Str
     Ok(None)
 }
 
+/// The command says what to do instead of this option.
+fn absent(option: &str) -> Result<(), String> {
+    match line::meant(Line::read(&format!("handwound web shop:application {option}")).handwound().unwrap_or_default()) {
+        Err(why) if why.contains("is not here") => Ok(()),
+        Err(why) => Err(why),
+        Ok(_) => Err("it is here".to_owned()),
+    }
+}
+
 /// What a table says one types: options are read by the command line, imports are made.
 fn typed_holds(folder: &mut Folder, typed: &Typed) -> Result<(), String> {
     let code = typed.code.as_str();
-    let outcome = if code.starts_with("handwound ") {
+    let outcome = if typed.is_absent {
+        match code.starts_with("--") {
+            true => absent(code),
+            false => Ok(()),
+        }
+    } else if code.starts_with("handwound ") {
         line::meant(Line::read(code).handwound().unwrap_or_default()).map(drop)
     } else if code.starts_with('-') {
         line::meant(Line::read(&format!("handwound web shop:application {code}")).handwound().unwrap_or_default())
@@ -169,5 +183,6 @@ fn mistakes_are_found() {
     if folder::on_path("systemd-analyze") {
         wrong("```ini\n[Service]\nExecStart=handwound web a:b\nRestart=sometimes\n```\n", "sometimes");
     }
+    wrong("| Then | Instead |\n| --- | --- |\n| `--threads` | nothing |\n", "--threads");
     wrong("| Now |\n| --- |\n| `--no-such-option` |\n", "--no-such-option");
 }

@@ -26,11 +26,13 @@ pub struct Block {
     pub text: String,
 }
 
-/// A piece of code in a table's column of what one types now.
+/// A piece of code in a table's column of what one types now, or of what is not here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Typed {
     pub line: usize,
     pub code: String,
+    /// It stands beside what to do instead.
+    pub is_absent: bool,
 }
 
 /// What of a page is tested, in its order.
@@ -40,8 +42,17 @@ pub struct Page {
     pub typed: Vec<Typed>,
 }
 
-/// How such a column begins.
+/// How the column begins that has what one types now.
 const NOW: &str = "now";
+
+/// How the column begins that has what to do instead of what is in the first.
+const INSTEAD: &str = "instead";
+
+/// Which column of a table is tested, if one is, and whether what is in it is not here.
+fn tested(header: &[&str]) -> Option<(usize, bool)> {
+    let begins = |with: &str| header.iter().position(|cell| cell.trim().to_lowercase().starts_with(with));
+    begins(NOW).map(|column| (column, false)).or(begins(INSTEAD).map(|_| (0, true)))
+}
 
 impl Page {
     /// Reads a page.
@@ -73,12 +84,10 @@ impl Page {
             } else if line.starts_with('|') {
                 let cells: Vec<&str> = cells(line);
                 match column {
-                    None => {
-                        column = Some(cells.iter().position(|cell| cell.trim().to_lowercase().starts_with(NOW)));
-                    }
-                    Some(Some(column)) if !line.starts_with("| ---") => {
+                    None => column = Some(tested(&cells)),
+                    Some(Some((column, is_absent))) if !line.starts_with("| ---") => {
                         let codes = cells.get(column).map(|cell| codes(cell)).unwrap_or_default();
-                        page.typed.extend(codes.into_iter().map(|code| Typed { line: number, code }));
+                        page.typed.extend(codes.into_iter().map(|code| Typed { line: number, code, is_absent }));
                     }
                     Some(_) => {}
                 }
@@ -154,6 +163,9 @@ mod tests {
         let text = "| Then | Now | Why |\n| --- | --- | --- |\n| `a` | `-b` or `c\\|d` | `e` |\n\n| Then | Why |\n| --- | --- |\n| `f` | `g` |\n";
         let codes: Vec<String> = Page::read(text).unwrap().typed.into_iter().map(|typed| typed.code).collect();
         assert_eq!(codes, ["-b", "c|d"]);
+        let text = "| Then | Instead |\n| --- | --- |\n| `--a` | `b` |\n";
+        let absent = Typed { line: 3, code: "--a".into(), is_absent: true };
+        assert_eq!(Page::read(text).unwrap().typed, [absent]);
     }
 
     #[test]
