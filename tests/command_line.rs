@@ -7,6 +7,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::process::ExitStatusExt;
+use std::process::Command;
 use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Instant;
@@ -20,6 +21,36 @@ fn help_and_version_go_to_stdout() {
     assert!(help.status.success() && help.out.contains("--wsgi <MODULE.ATTR>") && help.err.is_empty(), "{help:?}");
     let version = said(folder.path(), &["--version"]);
     assert_eq!(version.out, format!("handwound {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn completions_complete_in_a_real_shell() {
+    let folder = folder(&[]);
+    let script = said(folder.path(), &["completions", "bash"]);
+    assert!(script.status.success() && script.err.is_empty(), "{script:?}");
+    fs::write(folder.path().join("completions"), &script.out).unwrap();
+    let program = "source completions; COMP_WORDS=(handwound web --grace); COMP_CWORD=2; _handwound handwound --grace web; \
+                   echo ${COMPREPLY[@]}";
+    let bash = Command::new("bash").args(["-c", program]).current_dir(folder.path()).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&bash.stdout), "--graceful-timeout\n", "{bash:?}");
+    for shell in ["zsh", "fish"] {
+        let script = said(folder.path(), &["completions", shell]);
+        assert!(script.status.success() && script.out.contains("graceful-timeout"), "{script:?}");
+    }
+    refused(&["completions", "tcsh"], "invalid value 'tcsh' for '<SHELL>' [possible values: bash, elvish, fish,");
+    refused(&["completions"], "the following required arguments were not provided: <SHELL>");
+}
+
+#[test]
+fn what_cannot_be_printed_is_told_unless_nobody_reads() {
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let output = handwound().args(["web", "--help"]).stdout(full).output().unwrap();
+    let line = "handwound: cannot print: No space left on device (os error 28); send it elsewhere with '>'\n";
+    assert_eq!((output.status.code(), String::from_utf8_lossy(&output.stderr).as_ref()), (Some(1), line));
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let output = handwound().args(["web", "--help"]).stdout(writer).output().unwrap();
+    assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), &b""[..]));
 }
 
 #[test]

@@ -29,11 +29,7 @@ fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
     let outcome = match Arguments::read(&arguments).and_then(at_home) {
         Ok(Arguments { command: Command::Web(web), .. }) => run(&arguments, web.python.as_deref()),
-        Err(Refusal::Asked(answer)) => {
-            // Whoever closes the pipe early has read enough.
-            let _ = std::io::stdout().write_all(answer.as_bytes());
-            Ok(0)
-        }
+        Err(Refusal::Asked(answer)) => printed(&answer),
         Err(Refusal::Wrong(line)) => Err(Trouble::Arguments(line)),
     };
     match outcome {
@@ -42,6 +38,18 @@ fn main() -> ExitCode {
             let _ = writeln!(std::io::stderr(), "handwound: {trouble}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Prints what was asked for.
+fn printed(answer: &str) -> Result<u8, Trouble> {
+    let mut stdout = std::io::stdout();
+    match stdout.write_all(answer.as_bytes()).and_then(|()| stdout.flush()) {
+        // Whoever closes the pipe early has read enough.
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Trouble::Arguments(format!("cannot print: {error}; send it elsewhere with '>'")))
+        }
+        _ => Ok(0),
     }
 }
 

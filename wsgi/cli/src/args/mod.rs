@@ -1,6 +1,7 @@
 //! The arguments of the command `handwound`. Parsing only: nothing is opened, imported or started here.
 
 mod gunicorn;
+mod help;
 mod instead;
 mod limits;
 mod pending;
@@ -11,7 +12,7 @@ mod twisted;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, FromArgMatches, Parser, Subcommand};
 
 use crate::values;
 
@@ -22,18 +23,9 @@ pub use refusal::Refusal;
 pub use serving::{LogLevel, Logs, Serving};
 pub use twisted::{Files, Https};
 
-const EXAMPLES: &str = "\
-Examples:
-  handwound web --wsgi hello.application
-      Serve the object `application` of hello.py, in the current folder, on port 8080.
-  handwound web --wsgi shop.wsgi:app --app-dir src --port 80 --threads 5..50
-      Serve `app` of the module shop.wsgi, found below src, on port 80.
-  handwound web --wsgi hello.application --listen tcp:8080:interface=127.0.0.1 --listen unix:/run/hello.sock
-      Listen for this machine only, and on a UNIX socket as well.";
-
-/// Serves WSGI applications.
+/// Serves WSGI applications, files and scripts over HTTP.
 #[derive(Clone, Debug, PartialEq, Parser)]
-#[command(name = "handwound", version, after_help = EXAMPLES, disable_help_subcommand = true)]
+#[command(name = "handwound", version, after_help = help::FIRST_STEPS, disable_help_subcommand = true)]
 pub struct Arguments {
     /// Stay in the foreground, as is the default; accepted for those who come from twistd.
     #[arg(short = 'n', long)]
@@ -46,8 +38,8 @@ pub struct Arguments {
 /// What the command can do.
 #[derive(Clone, Debug, PartialEq, Subcommand)]
 pub enum Command {
-    /// Serve a WSGI application over HTTP.
-    #[command(after_help = EXAMPLES)]
+    /// Serve a WSGI application, or files and scripts.
+    #[command(after_help = help::EXAMPLES)]
     Web(Box<Web>),
 }
 
@@ -55,19 +47,19 @@ pub enum Command {
 #[derive(Clone, Debug, PartialEq, Args)]
 pub struct Web {
     /// The application, as `module:name`; the same as --wsgi.
-    #[arg(value_name = "MODULE:APP", conflicts_with = "wsgi", help_heading = "What to serve (one of these)")]
+    #[arg(value_name = "MODULE:APP", conflicts_with = "wsgi", help_heading = "What to serve, one of these")]
     pub application: Option<String>,
 
     /// The application: a module and a name in it, as `foo.application` or `foo:application`.
-    #[arg(long, value_name = "MODULE.ATTR", help_heading = "What to serve (one of these)")]
+    #[arg(long, value_name = "MODULE.ATTR", help_heading = "What to serve, one of these")]
     pub wsgi: Option<String>,
 
     /// The files and scripts of this folder.
-    #[arg(long, value_name = "DIR", help_heading = "What to serve (one of these)")]
+    #[arg(long, value_name = "DIR", help_heading = "What to serve, one of these")]
     pub path: Option<PathBuf>,
 
     /// The resource that this script makes, for all paths.
-    #[arg(long, value_name = "FILE", help_heading = "What to serve (one of these)")]
+    #[arg(long, value_name = "FILE", help_heading = "What to serve, one of these")]
     pub resource_script: Option<PathBuf>,
 
     /// The folder that holds the application; comes first on sys.path.
@@ -144,7 +136,11 @@ impl Arguments {
         I: IntoIterator,
         I::Item: Into<OsString> + Clone,
     {
-        let mut arguments = Arguments::try_parse_from(arguments)?;
+        let matches = help::command().try_get_matches_from(arguments)?;
+        if let Some(script) = help::completions(&matches) {
+            return Err(Refusal::Asked(script));
+        }
+        let mut arguments = Arguments::from_arg_matches(&matches)?;
         let Command::Web(web) = &mut arguments.command;
         web.serving.http.strict = web.strict;
         web.served().map_err(Refusal::Wrong)?;

@@ -8,7 +8,7 @@ use super::{Arguments, instead};
 /// Why [`Arguments::read`] gave no arguments.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// Help or the version was asked for: print this to stdout and exit with 0.
+    /// Help, the version or completions were asked for: print this to stdout and exit with 0.
     Asked(String),
     /// The arguments are wrong: print this one line to stderr and exit with 1.
     Wrong(String),
