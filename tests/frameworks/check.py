@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
 """Exercises one of this folder's applications on a running server.
 
-usage: check.py HOST PORT KIND [--linted]
+usage: check.py HOST PORT KIND [--linted] [--tls FILE]
 
-KIND is one of kinds.py's names; --linted says that the application is inside a checker whose findings it can tell.
+KIND is one of kinds.py's names; --linted says that the application is inside a checker whose findings it can tell;
+--tls that it speaks HTTPS, with a certificate that those in FILE vouch for.
 Prints one line a check, `ok NAME`, `skipped NAME: why` (a check, or all of a topic) or `FAILED NAME: expected … got …`, and a summary as the last
 line. Exit code 0 when all hold, 1 when one differs, 2 for a wrong command line. Standard library only.
 """
 
+import argparse
 import socket
 import sys
 
@@ -51,21 +53,23 @@ def run(server, kind, linted):
 
 
 def main(arguments):
-    linted = arguments[4:] == ["--linted"]
-    if len(arguments) != 4 + linted or not arguments[2].isdigit() or arguments[3] not in KINDS:
-        print(f"{__doc__.strip()}\n\nkinds: {', '.join(KINDS)}", file=sys.stderr)
-        return 2
-    _, host, port, kind = arguments[:4]
+    parser = argparse.ArgumentParser(usage=__doc__.partition("usage: ")[2], add_help=False)
+    parser.add_argument("host")
+    parser.add_argument("port", type=int)
+    parser.add_argument("kind", choices=KINDS)
+    parser.add_argument("--linted", action="store_true")
+    parser.add_argument("--tls")
+    asked = parser.parse_args(arguments)
     try:
-        socket.create_connection((host, int(port)), timeout=SECONDS_MAX).close()
+        socket.create_connection((asked.host, asked.port), timeout=SECONDS_MAX).close()
     except OSError as problem:
-        print(f"FAILED connect: expected a server at {host}:{port} got {problem}")
-        print(f"{kind}: nothing checked")
+        print(f"FAILED connect: expected a server at {asked.host}:{asked.port} got {problem}")
+        print(f"{asked.kind}: nothing checked")
         return 1
-    failed, total = run(Server(host, int(port)), kind, linted)
-    print(f"{kind}: {total - failed} of {total} checks hold" + (f", {failed} failed" if failed else ""))
+    failed, total = run(Server(asked.host, asked.port, asked.tls), asked.kind, asked.linted)
+    print(f"{asked.kind}: {total - failed} of {total} checks hold" + (f", {failed} failed" if failed else ""))
     return 1 if failed else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv))
+    sys.exit(main(sys.argv[1:]))

@@ -85,7 +85,8 @@ def redirect(server):
     same("/", location.path, "path of Location ")
     # Some make it absolute, from Host or SERVER_NAME and SERVER_PORT.
     if location.netloc:
-        same(f"{server.host}:{server.port}", location.netloc, "host of Location ")
+        expected = (server.scheme, f"{server.host}:{server.port}")
+        same(expected, (location.scheme, location.netloc), "scheme and host of Location ")
 
 
 @check("pages")

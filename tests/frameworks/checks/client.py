@@ -4,6 +4,7 @@ import hashlib
 import http.client
 import json
 import socket
+import ssl
 
 SECONDS_MAX = 30  # A server that hangs is a failed check, not a hung test run.
 
@@ -63,14 +64,21 @@ class Answer:
 class Server:
     """Where to connect, and the few ways in which the checks do."""
 
-    def __init__(self, host, port):
+    def __init__(self, host, port, certificates=None):
+        """`certificates`: a file with those to trust, for HTTPS."""
         self.host, self.port = host, port
+        self.tls = ssl.create_default_context(cafile=certificates) if certificates else None
+        self.scheme = "https" if self.tls else "http"
 
     def connection(self):
+        if self.tls:
+            return http.client.HTTPSConnection(self.host, self.port, timeout=SECONDS_MAX, context=self.tls)
         return http.client.HTTPConnection(self.host, self.port, timeout=SECONDS_MAX)
 
     def socket(self):
-        return socket.create_connection((self.host, self.port), timeout=SECONDS_MAX)
+        plain = socket.create_connection((self.host, self.port), timeout=SECONDS_MAX)
+        # A server may leave out the end of the encrypted stream when it cuts a response.
+        return self.tls.wrap_socket(plain, server_hostname=self.host, suppress_ragged_eofs=True) if self.tls else plain
 
     def ask(self, method, target, body=None, headers=None, **more):
         """One request on a connection of its own."""
