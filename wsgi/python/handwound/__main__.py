@@ -9,7 +9,10 @@ from handwound import _native
 
 def main() -> int:
     """Runs the command with this process's arguments. Returns the exit code."""
-    return _native.main(["handwound", *sys.argv[1:]])
+    arguments = ["handwound", *sys.argv[1:]]
+    # What is served finds none of them, as under the command that was built with cargo.
+    sys.argv[:] = ["handwound"]
+    return _native.main(arguments)
 
 
 if __name__ == "__main__":

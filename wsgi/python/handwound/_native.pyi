@@ -1,7 +1,7 @@
 """The compiled part of the package. Programs use the modules around it."""
 
 import os
-from typing import Any, Callable, Dict, List, Optional, Tuple, Union
+from typing import Any, Callable, Dict, List, Optional, Tuple, Union, final
 
 __version__: str
 
@@ -14,6 +14,7 @@ class AlreadyQuit(RuntimeError):
 class QueueFull(RuntimeError):
     """Too many calls wait for a thread."""
 
+@final
 class Callbacks:
     """Calls that are made in order on one thread."""
 
@@ -31,6 +32,7 @@ class Callbacks:
     def run(self, signals: bool) -> None: ...
     def end(self) -> None: ...
 
+@final
 class ThreadPool:
     """A pool of threads that run Python."""
 
@@ -48,6 +50,7 @@ class ThreadPool:
         kwargs: Optional[Dict[str, Any]] = None,
     ) -> None: ...
 
+@final
 class EventLoop:
     """Sockets, served by a thread that never runs Python."""
 

@@ -52,6 +52,12 @@ pub unsafe extern "C" fn handwound_main(argc: c_int, argv: *const *const c_char,
 #[pyfunction]
 pub fn main(py: Python<'_>, argv: Vec<OsString>) -> c_int {
     match Arguments::read(&argv) {
+        Ok(Arguments { command: Command::Web(web), .. }) if web.python.is_some() => {
+            return fail(
+                "--python is not for a handwound that was installed with pip: it runs in the Python that it was \
+                         installed for; leave it out, or install handwound in the other environment",
+            );
+        }
         Ok(_) => {}
         Err(Refusal::Asked(answer)) => {
             // Whoever closes the pipe early has read enough.

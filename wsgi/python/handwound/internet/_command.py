@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import Any, Callable, Optional, Tuple
+from typing import Any, Callable, Tuple
 
 from handwound import _native
 from handwound.internet import error
@@ -18,7 +18,6 @@ class CommandReactor(Reactor):
     def __init__(self, loop: _native.EventLoop) -> None:
         super().__init__()
         self._loop = loop
-        self._go_on: Optional[Callable[[], None]] = None
         self._ended = False
         self._has_thread = False
 

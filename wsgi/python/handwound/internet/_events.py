@@ -90,7 +90,7 @@ class Event:
         return result
 
     def _call(self, phase: str) -> List[Any]:
-        results = []
+        results: List[Any] = []
         while True:
             with self._lock:
                 if not self._triggers[phase]:

@@ -132,6 +132,7 @@ class Reactor:
         self._loop: Optional[_native.EventLoop] = None
         self._pool: Optional[ThreadPool] = None
         self._thread: Optional[int] = None
+        self._go_on: Optional[Callable[[], None]] = None
 
     # Time and calls
 
@@ -339,7 +340,7 @@ class Reactor:
             self._loop_ended()
 
     def _loop_ended(self) -> None:
-        go_on = getattr(self, "_go_on", None)
+        go_on, self._go_on = self._go_on, None
         if go_on is not None:
             go_on()
         self._callbacks.end()

@@ -64,6 +64,17 @@ class Pools(TestCase):
         [(success, (number, made_on), told_on)] = results
         self.assertEqual((success, number, made_on), (True, 3, told_on))
 
+    def test_spec_31_a_failure_comes_as_one(self) -> None:
+        results: List[Any] = []
+        pool = ThreadPool(1, 4)
+        pool.callInThreadWithCallback(lambda *outcome: results.append(outcome), lambda: 1 / 0)
+        pool.start()
+        pool.stop()
+        [(success, failure)] = results
+        self.assertFalse(success)
+        self.assertIs(failure.check(ArithmeticError), ArithmeticError)
+        self.assertIn("in <lambda>", failure.getTraceback())
+
     def test_a_call_that_raises_costs_no_thread(self) -> None:
         seen: List[str] = []
         pool = ThreadPool(1, 1)
