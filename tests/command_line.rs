@@ -66,26 +66,7 @@ fn wrong_options_are_one_line_with_the_nearest() {
 }
 
 #[test]
-fn an_application_that_is_not_there_is_named_last() {
-    // SPEC 34.
-    let folder = folder(&[("app.py", APP), ("short.py", "def app(e, s): pass\n")]);
-    let check = |name: &str, reason: &str| {
-        let said = said(folder.path(), &["web", "--wsgi", name]);
-        assert_eq!(said.status.code(), Some(1), "{said:?}");
-        assert_eq!(said.err.last().unwrap(), &format!("No such WSGI application: '{name}'"));
-        assert_eq!(said.err[0], format!("handwound: {reason}"));
-        assert_eq!(said.err.len(), 2, "{said:?}");
-    };
-    check("ap.application", "no module 'ap'; did you mean 'app'?");
-    check("app.aplication", "no attribute 'aplication' in module 'app'; did you mean 'application'?");
-    check("short:application", "no attribute 'application' in module 'short'; did you mean 'app'?");
-    check("app", "an application is named by a module and an attribute, as 'app.application'");
-    check("", "an application is named by a module and an attribute, as 'hello.application'");
-}
-
-#[test]
-fn an_exception_in_the_module_shows_its_own_traceback() {
-    // SPEC 34.
+fn spec_34_an_exception_in_the_module_shows_its_own_traceback() {
     let folder = folder(&[("broken.py", "import not_installed_here\n"), ("bad.py", "def application(:\n")]);
     let broken = said(folder.path(), &["web", "--wsgi", "broken.application"]);
     assert_eq!(broken.status.code(), Some(1));
@@ -136,8 +117,7 @@ fn a_port_in_use_is_one_line() {
 }
 
 #[test]
-fn it_serves_and_prints_at_once_and_ends_cleanly() {
-    // SPEC 33 and 35.
+fn spec_33_it_serves_and_prints_at_once_and_ends_cleanly() {
     let server = Server::start(&["--threads", "2..4"]);
     let answer = answer(server.send("/hello"));
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.ends_with("\r\n\r\nHello, world!\n"), "{answer}");
@@ -150,7 +130,7 @@ fn it_serves_and_prints_at_once_and_ends_cleanly() {
 }
 
 #[test]
-fn the_tutorials_command_line_serves_with_5_to_20_threads() {
+fn spec_35_the_tutorials_command_line_serves_with_5_to_20_threads() {
     let folder = folder(&[("app.py", APP)]);
     let mut child = handwound();
     child.args(["-n", "web", "--wsgi", "app:application", "--port", "0"]).current_dir(folder.path());

@@ -54,16 +54,25 @@ pub fn application<'py>(py: Python<'py>, name: &str) -> Result<Bound<'py, PyAny>
     }
 }
 
-/// A path was typed where a module is meant.
+/// A path was typed where a module is meant: what would be right.
 fn is_a_file(name: &str) -> Option<String> {
-    let path = name.split([':', '(']).next().unwrap_or(name).strip_suffix(".py")?;
+    let path = name.split([':', '(']).next().unwrap_or(name);
+    let names_attribute = name.contains([':', '(']);
+    if path.ends_with(".rpy") {
+        return Some(format!("a script is no module; did you mean --resource-script {path}?"));
+    }
+    let (module, is_python) = path.strip_suffix(".py").map_or((path, false), |module| (module, true));
+    if !is_python && !names_attribute && (path.contains('/') || path == "..") {
+        return Some(format!("a folder is no module; did you mean --path {path}?"));
+    }
     let attribute = name.split_once(':').map_or("application", |(_, attribute)| attribute);
-    Some(match path.rsplit_once('/') {
-        Some((folder, module)) => {
-            format!("a module is named, not its file; did you mean --app-dir {folder} --wsgi {module}:{attribute}?")
-        }
-        None => format!("a module is named, not its file; did you mean '{path}:{attribute}'?"),
-    })
+    match module.rsplit_once('/') {
+        Some((folder, module)) => Some(format!(
+            "a module is named, not its file; did you mean --app-dir {folder} --wsgi {module}:{attribute}?"
+        )),
+        None if is_python => Some(format!("a module is named, not its file; did you mean '{module}:{attribute}'?")),
+        None => None,
+    }
 }
 
 /// Whether it is an `async def`, or an object whose call is one: an application for ASGI servers.
@@ -351,6 +360,10 @@ mod tests {
         check("hw_good.py", Err("a module is named, not its file; did you mean 'hw_good:application'?"));
         check("hw_good.py:site.app", Err("a module is named, not its file; did you mean 'hw_good:site.app'?"));
         check("src/shop.py:app", Err("a module is named, not its file; did you mean --app-dir src --wsgi shop:app?"));
+        check("src/shop:app", Err("a module is named, not its file; did you mean --app-dir src --wsgi shop:app?"));
+        check("public/", Err("a folder is no module; did you mean --path public/?"));
+        check("..", Err("a folder is no module; did you mean --path ..?"));
+        check("hello.rpy", Err("a script is no module; did you mean --resource-script hello.rpy?"));
         check("hw_asgi:app", Err("not callable: an ASGI application: calling it gives a coroutine"));
         check("hw_asgi:api", Err("not callable: an ASGI application: calling it gives a coroutine"));
     }
