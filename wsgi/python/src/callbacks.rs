@@ -156,6 +156,13 @@ impl<C: Send> Callbacks<C> {
         state.timers.values().map(|(_, call)| call).map(of).collect()
     }
 
+    /// Shows `look` all calls that wait, unless another thread is in the middle of something here. Never blocks.
+    pub fn peek<E>(&self, mut look: impl FnMut(&C) -> Result<(), E>) -> Result<(), E> {
+        let Ok(state) = self.state.try_lock() else { return Ok(()) };
+        let timers = state.timers.values().map(|(_, call)| call);
+        state.queue.iter().chain(timers).try_for_each(&mut look)
+    }
+
     /// What is to be done now. One thread at a time; what it gets it calls under no lock.
     pub fn next(&self) -> Next<C> {
         let now = self.now();

@@ -199,8 +199,10 @@ class Reactor:
         It listens from here on; connections are answered once the reactor runs. `interface` is an address of this
         machine, or '' for all there are; `backlog` is how many connections the system holds for us.
 
-        Raises `CannotListenError`.
+        Raises `CannotListenError`, and `ValueError` for what is no port.
         """
+        if not 0 <= port <= 0xFFFF:
+            raise ValueError("a port is a number from 0 to 65535, not %r" % (port,))
         loop = self._event_loop()
         try:
             number, host, bound = loop.listen_tcp(factory, interface, port, backlog)

@@ -11,6 +11,7 @@ use handwound_reactor::{OsThreads, Time};
 use pyo3::exceptions::{PyException, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
+use pyo3::{PyTraverseError, PyVisit};
 
 use super::log_somewhere;
 use crate::application::traceback;
@@ -136,6 +137,22 @@ impl PyCallbacks {
         outcome
     }
 
+    /// A reactor that nobody has any more may be referred to by its own calls only. What cannot be looked at now is kept.
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        self.calls.peek(|call| match call {
+            Call::Function { function, args, kwargs } => {
+                visit.call(function)?;
+                visit.call(args)?;
+                kwargs.iter().try_for_each(|kwargs| visit.call(kwargs))
+            }
+            Call::Delayed(delayed) => visit.call(delayed),
+        })
+    }
+
+    fn __clear__(&self) {
+        self.end();
+    }
+
     /// Calls nothing from here on; ends run().
     fn end(&self) {
         // Attached, so what the calls hold may go now.
@@ -149,8 +166,10 @@ impl PyCallbacks {
             match self.calls.next() {
                 Next::Call(call) => call.make(py).or_else(|error| survive(py, error))?,
                 Next::Nothing(until) => {
-                    detached(py, || self.calls.wait(until));
+                    // What comes before this look is seen by it, and what comes after it wakes the thread: looking after
+                    // the wait would leave a signal alone that came before there was anything to wake it.
                     py.check_signals().or_else(|error| survive(py, error))?;
+                    detached(py, || self.calls.wait(until));
                 }
                 Next::Ended => return Ok(()),
             }

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 import threading
 import time
 import unittest
+import weakref
 from typing import Any, List
 
 from handwound.internet import error, reactor as default
@@ -310,6 +312,17 @@ class StartAndEnd(TestCase):
 
         self.assertIs(handwound.internet.reactor, default)
         self.assertIs(sys.modules["handwound.internet.reactor"], default)
+
+
+    def test_a_reactor_that_nobody_has_any_more_is_forgotten_with_its_calls(self) -> None:
+        reactor = Reactor()
+        reactor.callLater(1000, lambda: reactor.stop())
+        reactor.callFromThread(reactor.stop)
+        reactor.getThreadPool()
+        forgotten = weakref.ref(reactor)
+        del reactor
+        gc.collect()
+        self.assertIsNone(forgotten())
 
 
 class Threads(TestCase):
