@@ -4,10 +4,14 @@
 mod command;
 
 use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
 use std::path::Path;
+use std::sync::mpsc::channel;
+use std::thread;
 use std::time::Instant;
 
-use command::{APP, DEADLINE, Server, answer, folder, refused};
+use command::{APP, DEADLINE, Server, answer, folder, handwound, kill, refused};
 
 /// Waits for `file` to be there with this many lines: they come from a thread of their own.
 #[track_caller]
@@ -146,4 +150,47 @@ fn wrong_logs_are_one_line() {
         &["web", "app:application", "--logfile", "x", "--access-logformat", "%(z)s"],
         "'%(z)s' is no field; fields are",
     );
+}
+
+/// Whoever started it holds the other end of its stderr, and does not read.
+#[test]
+fn a_stderr_that_is_not_read_stops_neither_serving_nor_the_end() {
+    let files = [(
+        "app.py",
+        "\
+import time
+def application(environ, start_response):
+    if environ['PATH_INFO'] == '/stuck':
+        print('stuck', flush=True)
+        time.sleep(1000)
+    raise KeyError('x' * 1000)
+",
+    )];
+    let place = folder(&files);
+    let arguments = ["web", "app:application", "-b", "127.0.0.1:0", "--graceful-timeout", "0.1"];
+    let mut child = handwound().args(arguments).current_dir(place.path()).spawn().unwrap();
+    let mut unread = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    unread.read_line(&mut line).unwrap();
+    let port = line.split("127.0.0.1:").nth(1).and_then(|rest| rest.split('/').next()).unwrap().parse().unwrap();
+    let send = |target: &str| {
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        stream.set_read_timeout(Some(DEADLINE)).unwrap();
+        write!(stream, "GET {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+        stream
+    };
+    // Far more than a pipe holds.
+    for _ in 0..200 {
+        assert!(answer(send("/")).starts_with("HTTP/1.1 500 "));
+    }
+    let stuck = send("/stuck");
+    let mut out = BufReader::new(child.stdout.take().unwrap());
+    out.read_line(&mut line).unwrap();
+    kill(child.id(), "TERM");
+    let (sender, ended) = channel();
+    let pid = child.id();
+    thread::spawn(move || sender.send(child.wait().unwrap()));
+    let ended = ended.recv_timeout(DEADLINE).inspect_err(|_| kill(pid, "KILL"));
+    assert_eq!(ended.expect("SIGTERM ends it").code(), Some(1));
+    drop((stuck, unread));
 }

@@ -10,7 +10,7 @@ mod writer;
 
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tracing_subscriber::filter::LevelFilter;
@@ -30,9 +30,28 @@ fn sinks() -> MutexGuard<'static, Vec<Sink>> {
     SINKS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Writes a line to stderr, if it can be written: unlike `eprintln!`, which panics where nobody reads any more.
+/// What goes to stderr, once something is logged at all.
+static STDERR: OnceLock<Sink> = OnceLock::new();
+
+/// How long a line may keep whoever says it, or all of them the end of the process, where nobody reads them.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Writes a line to stderr, if it can be written: unlike `eprintln!`, which panics where nobody reads any more. It is
+/// there when this returns, unless whoever reads stderr has stopped reading. Not for the reactor's thread.
 pub fn say(line: fmt::Arguments<'_>) {
-    let _ = io::stderr().write_all(format!("{line}\n").as_bytes());
+    note(line);
+    if let Some(stderr) = STDERR.get() {
+        stderr.flush(PATIENCE);
+    }
+}
+
+/// As [`say`], but does not wait until the line is there.
+pub fn note(line: fmt::Arguments<'_>) {
+    let line = format!("{line}\n");
+    match STDERR.get().filter(|stderr| stderr.is_at_home()) {
+        Some(stderr) => stderr.line(|lines| lines.extend_from_slice(line.as_bytes())),
+        None => drop(io::stderr().write_all(line.as_bytes())),
+    }
 }
 
 /// Writes events to where `logs` says from here on. Does nothing where the process logs already.
@@ -49,7 +68,12 @@ pub fn start(logs: &Logs) -> Result<(), String> {
     };
     let file = logs.error_logfile.as_deref().filter(|path| path.as_os_str() != "-");
     let colours = file.is_none() && io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let sink = open(file.map_or(Ok(Target::Stderr), Target::file)?)?;
+    if STDERR.get().is_none() {
+        // Two at once would be one too many, and no harm.
+        let _ = STDERR.set(open(Target::Stderr)?);
+    }
+    let stderr = STDERR.get().expect("set above").clone();
+    let sink = file.map_or(Ok(stderr), |file| open(Target::file(file)?))?;
     let subscriber =
         tracing_subscriber::fmt().compact().with_max_level(filter).with_ansi(colours).with_writer(Events(sink));
     // Nobody may be reading stderr any more, or its disk be full: no reason to panic wherever something is logged.
@@ -78,7 +102,7 @@ pub fn reopen() {
 pub fn flush() {
     // Not under the lock: it may take long.
     let all = sinks().clone();
-    all.iter().for_each(|sink| sink.flush(Duration::from_secs(1)));
+    all.iter().for_each(|sink| sink.flush(PATIENCE));
 }
 
 /// Log events on their way to a sink.

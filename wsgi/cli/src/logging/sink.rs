@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use std::{fmt, io, thread};
 
-use super::say;
+use super::note;
 use super::target::Target;
 use super::writer::Writer;
 
@@ -124,7 +124,7 @@ impl Shared {
             let reopened = if reopen { writer.reopen() } else { None };
             let written = writer.write(&lines, dropped, Instant::now());
             for news in [reopened, written].into_iter().flatten() {
-                say(format_args!("handwound: {news}"));
+                note(format_args!("handwound: {news}"));
             }
             lines.clear();
             let mut state = self.state();
