@@ -24,7 +24,7 @@ use crate::http1::ResponseHead;
 use crate::request::Request;
 use crate::writers::Writers;
 
-use follow::{Next, Rare};
+use follow::{ForRoom, Next, Rare};
 
 pub use call::{BodyReader, Call};
 pub use follow::OpenCall;
@@ -143,6 +143,8 @@ pub(crate) struct Taken {
     pub(crate) body: Vec<u8>,
     pub(crate) outcome: Option<Outcome>,
     pub(crate) close: bool,
+    /// What goes on now that there is room.
+    pub(crate) resume: Option<ForRoom>,
     /// The last head, sent: goes back with [`Exchange::reuse`].
     pub(crate) spent: Option<ResponseHead>,
 }
@@ -203,6 +205,9 @@ impl Exchange {
         }
         taken.close = state.close;
         let writer = state.writers.take_for_room();
+        if let Some(rare) = &mut state.rare {
+            taken.resume = rare.take_for_room();
+        }
         drop(state);
         if let Some(writer) = writer {
             writer.unpark();
@@ -243,7 +248,7 @@ impl Exchange {
         state.waiting = Vec::new();
         let writers = state.writers.take_all();
         let begun = state.begun;
-        let to_tell = state.rare.as_mut().map(|rare| rare.take_on_disconnect());
+        let rare = state.rare.as_mut().map(|rare| rare.take_for_disconnect());
         drop(state);
         if !begun {
             // No worker will. It may lie in the queue for long: what is large of it goes now. Nobody reads it, so there
@@ -253,8 +258,9 @@ impl Exchange {
         for writer in writers {
             writer.unpark();
         }
-        for call in to_tell.into_iter().flatten() {
-            follow::guarded(call);
+        if let Some((to_tell, waits)) = rare {
+            follow::guarded(|| drop(waits));
+            to_tell.into_iter().for_each(follow::guarded);
         }
     }
 

@@ -257,25 +257,61 @@ fn spec_37_a_file_that_grows_is_sent_as_long_as_it_was() {
     });
 }
 
-/// The worker is free again, and the file closed, when the client is gone.
+/// Files of what fits into no buffer, to clients that read nothing or little: one worker is enough for all, and for others.
 #[test]
-fn spec_37_a_client_that_leaves_ends_the_sending() {
+fn spec_37_slow_readers_hold_no_worker() {
     let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("a.bin"), vec![b'a'; 1 << 20]).unwrap();
-    explore(seeds(50), |sim| {
+    let content: Vec<u8> = (0..1 << 20).map(|at: u32| (at % 251) as u8).collect();
+    fs::write(folder.path().join("a.bin"), &content).unwrap();
+    fs::write(folder.path().join("b.txt"), "quick").unwrap();
+    explore(seeds(30), |sim| {
         let server = Server::prepare(sim, 1, Folder::new(folder.path()), SiteConfig::default());
         server.run(sim);
-        let client = server.connect(sim);
-        client.window(1000);
-        client.send("GET /a.bin HTTP/1.1\r\nHost: x\r\n\r\n");
-        let begins = (0..2000).any(|_| {
-            sim.advance(Duration::from_millis(1));
-            server.pool.counts().busy == 1
-        });
-        assert!(begins);
-        client.reset();
+        let stuck: Vec<_> = (0..3).map(|_| server.connect(sim)).collect();
+        for client in &stuck {
+            client.window(1000);
+            client.send("GET /a.bin HTTP/1.1\r\nHost: x\r\n\r\n");
+        }
+        let slow = server.connect(sim).read_in(32 << 10).every(Duration::from_millis(10));
+        slow.window(64 << 10);
+        slow.send("GET /a.bin HTTP/1.1\r\nHost: x\r\n\r\n");
+        let parts = server.connect(sim).read_in(32 << 10).every(Duration::from_millis(10));
+        parts.window(64 << 10);
+        parts.send("GET /a.bin HTTP/1.1\r\nHost: x\r\nRange: bytes=0-262100,300000-900000,-5\r\n\r\n");
+        sim.advance(Duration::from_secs(2));
+        let quick = server.get(sim, "/b.txt");
+        sim.advance(Duration::from_secs(20));
+        assert_eq!(quick.text(), "quick");
+        assert_eq!(server.pool.counts().busy, 0, "all are waiting for their clients only");
+        assert!(slow.response().body().0 == content);
+        let body = parts.response().into_body().0;
+        for part in [&content[..262_101], &content[300_000..900_001]] {
+            assert!(body.windows(part.len()).any(|window| window == part));
+        }
+        let open = server.event_loop.connections();
+        stuck.iter().for_each(|client| client.reset());
         sim.advance(Duration::from_secs(1));
-        assert_eq!((server.pool.counts().busy, server.event_loop.connections()), (0, 0));
+        assert_eq!(server.event_loop.connections(), open - 3);
+    });
+}
+
+/// The pool ends while a file waits for its client: the response is cut, and does not look complete.
+#[test]
+fn spec_37_a_pool_that_stops_cuts_what_it_has_not_sent() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("a.bin"), vec![b'a'; 1 << 20]).unwrap();
+    explore(seeds(30), |sim| {
+        let server = Server::prepare(sim, 1, Folder::new(folder.path()), SiteConfig::default());
+        server.run(sim);
+        let client = server.connect(sim).read_in(32 << 10).every(Duration::from_millis(20));
+        client.window(32 << 10);
+        client.send("GET /a.bin HTTP/1.1\r\nHost: x\r\n\r\n");
+        sim.advance(Duration::from_millis(100));
+        server.pool.begin_stop(|| {});
+        sim.advance(Duration::from_secs(20));
+        // Stopped before it was begun, it is refused as a whole.
+        let whole = client.whole_responses();
+        assert!(client.is_closed() && whole.is_empty() || whole[0].status() == 503, "{}", whole.len());
     });
 }
 

@@ -333,3 +333,112 @@ fn on_disconnect_is_told_once_and_a_panic_in_it_goes_no_further() {
         assert_eq!(client.response().status(), 500);
     });
 }
+
+/// Writes `count` times `bytes` bytes, one time each time there is room.
+struct Steps {
+    count: usize,
+    bytes: usize,
+    held: Arc<()>,
+}
+
+fn steps(count: usize, bytes: usize) -> Steps {
+    Steps { count, bytes, held: Arc::default() }
+}
+
+impl Application for Steps {
+    fn call(&self, call: &Call) -> Result<(), Failure> {
+        if !call.is_started() {
+            call.start_response("200 OK", &[])?;
+        }
+        assert!(call.room_bytes()? > 0, "it goes on with room");
+        call.write(&vec![b'x'; self.bytes])?;
+        if self.count > 1 {
+            call.go_on_with_room(Arc::new(Steps { count: self.count - 1, bytes: self.bytes, held: self.held.clone() }));
+        }
+        Ok(())
+    }
+}
+
+fn tight() -> SiteConfig {
+    let mut config = SiteConfig::default();
+    config.response_bytes_max = 100;
+    config
+}
+
+#[test]
+fn going_on_with_room_in_every_order_of_reactor_and_worker() {
+    explore_all(All::default(), |sim| {
+        let (server, client) = in_hand::just_read(sim, steps(2, 100), tight(), GET);
+        sim.advance(Duration::from_secs(1));
+        assert_eq!(client.response().body(), &[b'x'; 200]);
+        assert_eq!((server.pool.counts().busy, server.pool.counts().queued), (0, 0));
+    });
+}
+
+#[test]
+fn going_on_with_room_against_a_disconnect_in_every_order() {
+    explore_all(All::default(), |sim| {
+        let (server, client) = in_hand::just_read(sim, steps(2, 100), tight(), GET);
+        client.reset();
+        sim.advance(Duration::from_secs(1));
+        assert_eq!((server.pool.counts().busy, server.pool.counts().queued), (0, 0));
+        assert_eq!(server.event_loop.connections(), 0);
+    });
+}
+
+/// What waits for room goes when its client does, at once.
+#[test]
+fn who_waits_for_room_is_dropped_with_the_client() {
+    explore(seeds(50), |sim| {
+        let held = Arc::new(());
+        let mut steps = steps(10_000, 100);
+        steps.held = held.clone();
+        let server = Server::prepare(sim, 1, steps, tight());
+        server.run(sim);
+        let client = server.connect(sim);
+        client.window(0);
+        client.send(GET);
+        sim.advance(Duration::from_secs(1));
+        assert_eq!((server.pool.counts().busy, Arc::strong_count(&held)), (0, 3));
+        client.reset();
+        sim.advance(Duration::from_secs(1));
+        assert_eq!((server.event_loop.connections(), Arc::strong_count(&held)), (0, 2));
+    });
+}
+
+/// Python's lock, for example, is not held by who sends a file.
+#[test]
+fn who_goes_on_with_room_runs_without_the_pools_hook() {
+    struct Notes(Arc<Mutex<Vec<&'static str>>>);
+    impl handwound_reactor::WorkerHook for Notes {
+        fn before_work(&self) {
+            self.0.lock().unwrap().push("take");
+        }
+        fn before_park(&self) {
+            self.0.lock().unwrap().push("give");
+        }
+    }
+    let sim = Sim::new(Choices::calm());
+    let notes = Arc::new(Mutex::new(Vec::new()));
+    let (first, second) = (notes.clone(), notes.clone());
+    let next: Arc<dyn Application> = Arc::new(application(move |_call: &Call| {
+        second.lock().unwrap().push("second");
+        Ok(())
+    }));
+    let application = application(move |call: &Call| {
+        first.lock().unwrap().push("first");
+        call.start_response("200 OK", &[])?;
+        call.go_on_with_room(next.clone());
+        Ok(())
+    });
+    let pool = ThreadPool::new(sim.threads(), 1..=1);
+    pool.set_hook(Arc::new(Notes(notes.clone())));
+    pool.start().unwrap();
+    let server = Server::prepare(&sim, 1, hands_over(&pool, application), config());
+    server.run(&sim);
+    let client = server.connect(&sim);
+    client.send(GET);
+    sim.advance(Duration::from_secs(1));
+    assert_eq!(client.response().status(), 200);
+    assert_eq!(*notes.lock().unwrap(), ["take", "give", "take", "first", "give", "second", "take", "give"]);
+}

@@ -12,9 +12,10 @@ use crate::{Remote, Threads, Unparked};
 
 /// The worker's side of a job.
 pub struct Worker<'a> {
-    pool: &'a Pool,
+    pool: &'a Arc<Pool>,
     name: &'a str,
     owed: Vec<Remote>,
+    hook: Option<&'a dyn WorkerHook>,
 }
 
 impl Worker<'_> {
@@ -23,9 +24,30 @@ impl Worker<'_> {
         self.name
     }
 
+    /// The pool that it is one of.
+    pub fn pool(&self) -> ThreadPool {
+        ThreadPool(self.pool.clone())
+    }
+
+    /// Does `work` as if this worker waited: what its [`WorkerHook`] takes for a run of jobs is given back meanwhile.
+    pub fn unhooked<V>(&self, work: impl FnOnce() -> V) -> V {
+        /// Also where `work` panics: whatever the worker does next counts on the hook.
+        struct Again<'a>(&'a dyn WorkerHook);
+        impl Drop for Again<'_> {
+            fn drop(&mut self) {
+                self.0.before_work();
+            }
+        }
+        let _again = self.hook.map(|hook| {
+            hook.before_park();
+            Again(hook)
+        });
+        work()
+    }
+
     /// Whether it is one of this pool's.
     pub fn is_of(&self, pool: &ThreadPool) -> bool {
-        std::ptr::eq(self.pool, Arc::as_ptr(&pool.0))
+        Arc::ptr_eq(self.pool, &pool.0)
     }
 
     /// Whether more work waits, so that this worker will likely go on at once.
@@ -53,7 +75,7 @@ impl Pool {
     /// A worker's life.
     pub(super) fn work(self: Arc<Self>, slot: &Arc<Slot>) {
         let hook = self.hook.lock().expect("nothing panics under the hook's lock").clone();
-        let mut worker = Worker { pool: &self, name: &slot.name, owed: Vec::new() };
+        let mut worker = Worker { pool: &self, name: &slot.name, owed: Vec::new(), hook: hook.as_deref() };
         let hooked = Hooked(hook.as_deref());
         // A new worker is the standby, as one that was woken.
         let mut standby = true;

@@ -3,6 +3,7 @@
 //! ```text
 //!   Application::call returns ──► the response ends
 //!          │ hand_over ─────────► another application, on the pool that it asked for
+//!          │ go_on_with_room ───► another application, when the client has read on
 //!          └ keep_open ─────────► nothing, until the OpenCall is finished, failed or dropped
 //! ```
 //!
@@ -13,10 +14,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, MutexGuard};
 
-use handwound_reactor::{Job, JobRefused, ThreadPool, Worker};
+use handwound_reactor::{EventLoop, Job, JobRefused, ThreadPool, Worker};
 
-use super::{Call, Outcome, State};
-use crate::application::{Application, Failure};
+use super::{Call, Exchange, Outcome, State};
+use crate::application::{Application, Failure, WriteError};
 use crate::request::Request;
 
 /// Part of what the exchange's lock guards, once a call has asked for it.
@@ -24,22 +25,42 @@ use crate::request::Request;
 pub(crate) struct Rare {
     next: Option<Next>,
     is_open: bool,
+    for_room: Option<ForRoom>,
     on_disconnect: Vec<OnDisconnect>,
 }
 
 type OnDisconnect = Box<dyn FnOnce() + Send>;
 
 impl Rare {
-    pub(super) fn take_on_disconnect(&mut self) -> Vec<OnDisconnect> {
-        std::mem::take(&mut self.on_disconnect)
+    /// Whom to tell that the client has left, and what does not go on because of it.
+    pub(super) fn take_for_disconnect(&mut self) -> (Vec<OnDisconnect>, Option<ForRoom>) {
+        (std::mem::take(&mut self.on_disconnect), self.for_room.take())
+    }
+
+    /// What there is room for now.
+    pub(super) fn take_for_room(&mut self) -> Option<ForRoom> {
+        self.for_room.take()
     }
 }
 
 /// Who goes on with a call. It holds no exchange, since an exchange holds it.
 pub(crate) struct Next {
-    pool: ThreadPool,
+    on: On,
     application: Arc<dyn Application>,
     below: Option<Arc<Request>>,
+}
+
+/// Where it goes on.
+enum On {
+    Pool(ThreadPool),
+    /// On the pool where it is, once the client has taken some of what waits for it.
+    Room,
+}
+
+/// What a call waits with for room; no thread waits for it.
+pub(crate) struct ForRoom {
+    pool: ThreadPool,
+    next: Next,
 }
 
 impl Call {
@@ -68,7 +89,33 @@ impl Call {
     /// A pool that refuses it, or is stopped and never runs it, makes the response a 503. It is not begun if the client
     /// has left by then.
     pub fn hand_over(&self, pool: &ThreadPool, application: Arc<dyn Application>) {
-        let next = Next { pool: pool.clone(), application, below: self.below.clone() };
+        self.set_next(On::Pool(pool.clone()), application);
+    }
+
+    /// Once the application that runs now has returned, and has not failed, `application` goes on with this call when
+    /// there is [room](Call::room_bytes) for more of the response: at once, or when the client has read on. No worker waits
+    /// for that, so who sends much to slow readers, and can stop in between, holds up nobody. Any thread; does nothing after
+    /// the end of the call.
+    ///
+    /// It runs on the same pool, but [without its hook](handwound_reactor::Worker::unhooked): it holds no interpreter's
+    /// lock. If the client leaves before, it is dropped. If the pool takes no more jobs, the response is cut.
+    pub fn go_on_with_room(&self, application: Arc<dyn Application>) {
+        self.set_next(On::Room, application);
+    }
+
+    /// How many bytes can be written now without waiting.
+    ///
+    /// # Errors
+    /// As [`Call::write`].
+    pub fn room_bytes(&self) -> Result<usize, WriteError> {
+        self.exchange.watched.visit();
+        let state = self.exchange.state();
+        state.check_writable()?;
+        Ok(if state.writers.is_busy() { 0 } else { self.exchange.room(&state) })
+    }
+
+    fn set_next(&self, on: On, application: Arc<dyn Application>) {
+        let next = Next { on, application, below: self.below.clone() };
         let last = self.ask(|rare| rare.next.replace(next));
         drop(last);
     }
@@ -224,10 +271,31 @@ pub(super) fn returned(
     let rare = state.rare.as_mut().expect("it has asked for something");
     let (next, is_open) = (rare.next.take(), rare.is_open);
     match next {
-        Some(next) if worker.is_of(&next.pool) => return Some(next),
-        Some(next) => {
+        Some(next @ Next { on: On::Room, .. }) => {
+            if state.disconnected {
+                let _nobody = exchange.conclude(state, Outcome::Failed(Failure::ClientDisconnected));
+                return None;
+            }
+            if exchange.room(&state) > 0 {
+                return Some(next);
+            }
+            // The reactor is told of what waits, or knows, and takes this with it.
+            let for_room = ForRoom { pool: worker.pool(), next };
+            state.rare.get_or_insert_default().for_room = Some(for_room);
             drop(state);
-            next.submit(call);
+            exchange.tell_from_worker(false, worker);
+        }
+        Some(Next { on: On::Pool(pool), application, below }) => {
+            let next = Next { on: On::Pool(pool.clone()), application, below };
+            if worker.is_of(&pool) {
+                return Some(next);
+            }
+            drop(state);
+            let job = next.into_job(call);
+            match pool.queue_job(job.clone()) {
+                Ok(()) => pool.wake_for_backlog(),
+                Err(refused) => job.refuse(refused),
+            }
             exchange.tell_from_worker(false, worker);
         }
         None if is_open => {
@@ -245,8 +313,9 @@ pub(super) fn returned(
 /// Runs what was handed over to this worker's own pool, and what that hands over.
 pub(super) fn go_on(mut call: Call, mut next: Next, worker: &mut Worker<'_>) {
     loop {
+        let without_hook = next.is_without_hook();
         call.below = next.below;
-        let failure = run(&*next.application, &call);
+        let failure = run_on(&*next.application, &call, without_hook, worker);
         match call.returned(failure, worker) {
             Some(another) => next = another,
             None => return,
@@ -254,16 +323,32 @@ pub(super) fn go_on(mut call: Call, mut next: Next, worker: &mut Worker<'_>) {
     }
 }
 
+/// [`run`], perhaps without the worker's hook.
+fn run_on(application: &dyn Application, call: &Call, without_hook: bool, worker: &Worker<'_>) -> Option<Failure> {
+    match without_hook {
+        true => worker.unhooked(|| run(application, call)),
+        false => run(application, call),
+    }
+}
+
 impl Next {
-    fn submit(self, call: &Call) {
+    fn is_without_hook(&self) -> bool {
+        matches!(self.on, On::Room)
+    }
+
+    fn into_job(self, call: &Call) -> Arc<HandedOver> {
+        let without_hook = self.is_without_hook();
         let call = Call { exchange: call.exchange.clone(), below: self.below };
-        let job = Arc::new(HandedOver { call, application: self.application, is_begun: AtomicBool::new(false) });
-        match self.pool.queue_job(job.clone()) {
-            Ok(()) => self.pool.wake_for_backlog(),
-            Err(refused) => {
-                job.is_begun.store(true, Ordering::Relaxed);
-                job.call.conclude(Outcome::Refused(refused));
-            }
+        Arc::new(HandedOver { call, application: self.application, without_hook, is_begun: AtomicBool::new(false) })
+    }
+}
+
+impl ForRoom {
+    /// There is room for more of what `exchange` sends. Runs on the reactor's thread.
+    pub(crate) fn resume(self, exchange: &Arc<Exchange>, event_loop: &EventLoop) {
+        let job = self.next.into_job(&Call::new(exchange.clone()));
+        if let Err(refused) = event_loop.submit(&self.pool, job.clone()) {
+            job.refuse(refused);
         }
     }
 }
@@ -272,7 +357,15 @@ impl Next {
 struct HandedOver {
     call: Call,
     application: Arc<dyn Application>,
+    without_hook: bool,
     is_begun: AtomicBool,
+}
+
+impl HandedOver {
+    fn refuse(&self, refused: JobRefused) {
+        self.is_begun.store(true, Ordering::Relaxed);
+        self.call.conclude(Outcome::Refused(refused));
+    }
 }
 
 impl Job for HandedOver {
@@ -281,7 +374,7 @@ impl Job for HandedOver {
         if self.call.is_disconnected() {
             return self.call.conclude(Outcome::Failed(Failure::ClientDisconnected));
         }
-        let failure = run(&*self.application, &self.call);
+        let failure = run_on(&*self.application, &self.call, self.without_hook, worker);
         if let Some(next) = self.call.returned(failure, worker) {
             go_on(self.call.clone(), next, worker);
         }

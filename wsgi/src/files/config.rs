@@ -12,6 +12,8 @@ pub struct FilesConfig {
     pub extra_types: BTreeMap<String, String>,
     /// The type of what has no other: `text/html`.
     pub default_type: String,
+    /// The type of all files, whatever their names; what their names say of content codings holds. None.
+    pub content_type: Option<String>,
     /// Extensions, with their dots, that a path may leave out, in order: with `.html`, `/a` finds `a.html`.
     pub ignored_extensions: Vec<String>,
     /// A path may leave out any extension, after those above.
@@ -46,6 +48,7 @@ impl Default for FilesConfig {
             index_names: ["index", "index.html", "index.htm", "index.rpy"].map(str::to_owned).into(),
             extra_types: BTreeMap::new(),
             default_type: "text/html".to_owned(),
+            content_type: None,
             ignored_extensions: Vec::new(),
             ignore_any_extension: false,
             list_folders: true,

@@ -6,6 +6,7 @@ mod conditions;
 mod config;
 mod folder;
 mod listing;
+mod pump;
 mod range;
 mod send;
 mod types;

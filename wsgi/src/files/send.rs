@@ -6,18 +6,17 @@ use std::path::Path;
 
 use super::answers::{send_error, send_not_allowed, send_not_found, send_text};
 use super::conditions::{Validators, Verdict};
+use super::pump::{Piece, Pump, is_small, send_at_once};
 use super::range::{Part, Wanted};
 use super::{FilesConfig, Symlinks, range, types};
-use crate::body::read_file_at;
 use crate::http1::{BadResponse, ResponseHead};
-use crate::{Call, Failure};
-
-/// Bytes that are read at once. A file of no more is sent together with its head.
-const PIECE_BYTES: usize = 64 << 10;
+use crate::{Application, Call, Failure};
 
 /// Answers with the file at `path`: its bytes, the parts of it that a `Range` asks for, or 304 if the client has it
 /// already. It is a 404 if it is not there, or no plain file; a 403 if it must not be read; a 405 for other methods than
-/// GET and HEAD. Runs on a worker; blocks on the disk, and while the client reads slowly.
+/// GET and HEAD. Runs on a worker, and blocks on the disk. Of a file that does not fit into the response's bounds it sends
+/// what does, and has the rest sent as the client reads on ([`Call::go_on_with_room`]): the response is complete some time
+/// after the application has returned, and the worker is free meanwhile. Nothing is to be written behind it.
 ///
 /// Of `config` it takes types, headers and bounds, and whether `path` itself may be a symbolic link.
 ///
@@ -37,8 +36,7 @@ const PIECE_BYTES: usize = 64 << 10;
 /// ```
 ///
 /// # Errors
-/// The disk's, and a file that has become shorter while it was sent: the response is cut then. The client's, if it has
-/// left.
+/// The disk's, and a file that has become shorter than it was: the response is cut then. The client's, if it has left.
 pub fn send_file(call: &Call, path: &Path, config: &FilesConfig) -> Result<(), Failure> {
     let is_head = match call.request().method() {
         b"GET" => false,
@@ -57,7 +55,7 @@ pub fn send_file(call: &Call, path: &Path, config: &FilesConfig) -> Result<(), F
         Verdict::Failed => return send_text(call, "412 Precondition Failed", "The file is in another state.\n"),
     }
     let (content_type, encoding) = types::of(path, config);
-    let sending = Sending { call, path, file: &file, bytes: metadata.len() };
+    let sending = Sending { call, path, file, bytes: metadata.len() };
     let wanted = if is_head { Wanted::Whole } else { sending.wanted(&validators, config) };
     let status = if wanted == Wanted::Whole { "200 OK" } else { "206 Partial Content" };
     let mut head = new_head(call, status, &validators, config)?;
@@ -109,7 +107,7 @@ fn send_unsatisfiable(call: &Call, bytes: u64) -> Result<(), Failure> {
 struct Sending<'a> {
     call: &'a Call,
     path: &'a Path,
-    file: &'a File,
+    file: File,
     /// As long as it was when it was opened: what is added later is not sent.
     bytes: u64,
 }
@@ -127,25 +125,23 @@ impl Sending<'_> {
         }
     }
 
-    fn whole(&self, mut head: ResponseHead, is_head: bool) -> Result<(), Failure> {
-        head.set_content_length_if_absent(self.bytes);
+    fn whole(self, mut head: ResponseHead, is_head: bool) -> Result<(), Failure> {
+        let all = Part { offset: 0, bytes: self.bytes };
+        head.set_content_length_if_absent(all.bytes);
         self.call.start(head)?;
-        match is_head {
-            true => Ok(()),
-            false => self.part(Part { offset: 0, bytes: self.bytes }),
-        }
+        if is_head { Ok(()) } else { self.send(all) }
     }
 
-    fn one(&self, mut head: ResponseHead, part: Part) -> Result<(), Failure> {
+    fn one(self, mut head: ResponseHead, part: Part) -> Result<(), Failure> {
         head.push("Content-Range", self.content_range(part))?;
         head.set_content_length_if_absent(part.bytes);
         self.call.start(head)?;
-        self.part(part)
+        self.send(part)
     }
 
     /// RFC 9110 section 14.6.
     fn several(
-        &self,
+        self,
         mut head: ResponseHead,
         parts: &[Part],
         content_type: &str,
@@ -162,42 +158,22 @@ impl Sending<'_> {
         head.push("Content-Type", format!("multipart/byteranges; boundary={boundary}"))?;
         head.set_content_length_if_absent(bytes + closing.len() as u64);
         self.call.start(head)?;
-        for part in parts {
-            self.call.write(opening(part).as_bytes())?;
-            self.part(*part)?;
-        }
-        Ok(self.call.write(closing.as_bytes())?)
+        let mut pieces: Vec<Piece> =
+            parts.iter().flat_map(|part| [Piece::Text(opening(part).into()), Piece::Part(*part)]).collect();
+        pieces.push(Piece::Text(closing.into()));
+        Pump::new(self.path, self.file, pieces).call(self.call)
     }
 
     fn content_range(&self, part: Part) -> String {
         format!("bytes {}-{}/{}", part.offset, part.offset + part.bytes - 1, self.bytes)
     }
 
-    /// Sends a part of the file, in pieces.
-    fn part(&self, part: Part) -> Result<(), Failure> {
-        let Part { mut offset, bytes } = part;
-        let end = offset + bytes;
-        let mut piece = vec![0; PIECE_BYTES.min(usize::try_from(bytes).unwrap_or(PIECE_BYTES))];
-        while offset < end {
-            let wanted = piece.len().min(usize::try_from(end - offset).unwrap_or(usize::MAX));
-            let read = match read_file_at(self.file, &mut piece[..wanted], offset) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(Failure::new(format!("cannot read {}: {error}", self.path.display()))),
-                Ok(0) => return Err(self.shortened()),
-                Ok(read) => read,
-            };
-            match read as u64 == self.bytes {
-                // All there is to send: together with its head.
-                true => self.call.send_whole(&piece)?,
-                false => self.call.write(&piece[..read])?,
-            }
-            offset += read as u64;
+    fn send(self, part: Part) -> Result<(), Failure> {
+        match part {
+            Part { bytes: 0, .. } => Ok(()),
+            Part { offset: 0, bytes } if is_small(bytes) => send_at_once(self.call, self.path, self.file, bytes),
+            part => Pump::new(self.path, self.file, [Piece::Part(part)]).call(self.call),
         }
-        Ok(())
-    }
-
-    fn shortened(&self) -> Failure {
-        Failure::new(format!("{} has become shorter while it was sent", self.path.display()))
     }
 }
 

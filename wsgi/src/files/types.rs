@@ -23,6 +23,9 @@ pub(super) fn of(path: &Path, config: &FilesConfig) -> (String, Option<&'static 
 }
 
 fn content_type(name: &Path, config: &FilesConfig) -> String {
+    if let Some(fixed) = &config.content_type {
+        return fixed.clone();
+    }
     let Some(extension) = extension(name) else { return config.default_type.clone() };
     if let Some(extra) = config.extra_types.get(&format!(".{extension}")) {
         return extra.clone();
@@ -65,6 +68,8 @@ mod tests {
         for unknown in ["README", ".html", "b.nosuch", "b."] {
             check(unknown, "text/html", None);
         }
+        let fixed = FilesConfig { content_type: Some("text/x-mine".to_owned()), ..FilesConfig::default() };
+        assert_eq!(of(Path::new("b.html.gz"), &fixed), ("text/x-mine".to_owned(), Some("gzip")));
         check(".gz", "text/html", None);
         check("b.gz", "text/html", Some("gzip"));
     }

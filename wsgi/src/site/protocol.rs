@@ -339,6 +339,9 @@ impl HttpProtocol {
                 );
             }
         }
+        if let Some(resume) = self.taken.resume.take() {
+            resume.resume(exchange, &transport.event_loop());
+        }
         if let Some(outcome) = self.taken.outcome.take() {
             self.end_response(outcome, transport);
             // The next request may be there already.
