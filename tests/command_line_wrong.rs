@@ -3,7 +3,10 @@
 
 mod command;
 
-use command::{APP, folder, said};
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+
+use command::{APP, folder, handwound, said};
 
 /// What is typed behind `handwound`, with `|` between arguments; the line that answers, without `handwound: ` before it.
 const TABLE: &[(&str, &str)] = &[
@@ -138,6 +141,26 @@ const TABLE: &[(&str, &str)] = &[
     ("web|app:go", "'app:go' is no WSGI application but an Event: <threading.Event at 0x"),
     ("web|asgi:app", "'asgi:app' is no WSGI application but an ASGI application: calling it gives a coroutine"),
 ];
+
+/// What nobody types, but programs may: control characters do not make two lines of one.
+#[test]
+fn no_argument_makes_more_than_one_line() {
+    let place = folder(&[("app.py", APP)]);
+    for typed in ["a\nb", "web|a\nb.py", "web|a\nb:c", "web|app:a\nb", "web|app:application|--chdir|a\nb"] {
+        let said = said(place.path(), &typed.split('|').collect::<Vec<_>>());
+        let other = said.err.iter().filter(|line| !line.starts_with("No such WSGI application: '")).count();
+        assert_eq!((said.status.code(), other), (Some(1), 1), "{typed:?}: {said:?}");
+    }
+    for typed in
+        ["web|app:application|--python|a\nb", "web|app:application|--app-dir|a\rb", "web|app:application|--x\nb"]
+    {
+        let said = said(place.path(), &typed.split('|').collect::<Vec<_>>());
+        assert_eq!((said.status.code(), said.err.len()), (Some(1), 1), "{typed:?}: {said:?}");
+    }
+    let output = handwound().args(["web".into(), OsString::from_vec(vec![255])]).output().unwrap();
+    let line = "handwound: an argument is not UTF-8; only paths may be other than text\n";
+    assert_eq!((output.status.code(), String::from_utf8_lossy(&output.stderr).as_ref()), (Some(1), line));
+}
 
 #[test]
 fn each_wrong_line_gets_one_line_and_exit_code_1() {

@@ -14,7 +14,7 @@ use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
-use handwound_cli::{Arguments, Command, Refusal, enter};
+use handwound_cli::{Arguments, Command, Refusal, enter, logging};
 
 use crate::half::Half;
 use crate::interpreter::Surroundings;
@@ -35,7 +35,7 @@ fn main() -> ExitCode {
     match outcome {
         Ok(code) => ExitCode::from(code),
         Err(trouble) => {
-            let _ = writeln!(std::io::stderr(), "handwound: {trouble}");
+            let _ = writeln!(std::io::stderr(), "handwound: {}", logging::one_line(&trouble.to_string()));
             ExitCode::FAILURE
         }
     }

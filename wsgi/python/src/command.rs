@@ -178,6 +178,6 @@ fn shown(py: Python<'_>, error: &PyErr) -> c_int {
 }
 
 fn fail(line: &str) -> c_int {
-    say(format_args!("handwound: {line}"));
+    say(format_args!("handwound: {}", logging::one_line(line)));
     1
 }

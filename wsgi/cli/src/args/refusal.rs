@@ -24,6 +24,7 @@ impl From<clap::Error> for Refusal {
             ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
                 "nothing to do; try 'handwound web --wsgi hello.application', or 'handwound --help'".to_owned()
             }
+            ErrorKind::InvalidUtf8 => "an argument is not UTF-8; only paths may be other than text".to_owned(),
             ErrorKind::InvalidSubcommand => no_command(&given(&error, ContextKind::InvalidSubcommand)),
             ErrorKind::UnknownArgument => unknown(&given(&error, ContextKind::InvalidArg)).unwrap_or_else(report),
             _ => report(),

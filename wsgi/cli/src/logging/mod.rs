@@ -30,6 +30,12 @@ fn sinks() -> MutexGuard<'static, Vec<Sink>> {
     SINKS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// `text` as one line, whatever was typed: line ends and other control characters become visible.
+pub fn one_line(text: &str) -> String {
+    let visible = |c: char| if c.is_control() { c.escape_default().collect() } else { String::from(c) };
+    text.chars().map(visible).collect()
+}
+
 /// What goes to stderr, once something is logged at all.
 static STDERR: OnceLock<Sink> = OnceLock::new();
 
