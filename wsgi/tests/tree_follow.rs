@@ -406,6 +406,82 @@ fn who_waits_for_room_is_dropped_with_the_client() {
     });
 }
 
+/// Who answers an open call from a thread of its own may run an application there: `finish` is its return. It cut what
+/// was still to follow.
+#[test]
+fn what_an_open_call_is_to_go_on_with_follows_its_finish() {
+    for (count, early) in [(3, false), (3, true), (1, false)] {
+        explore(seeds(60), |sim| {
+            let threads = sim.threads();
+            let opens = application(move |call: &Call| {
+                let (open, steps) = (call.keep_open(), steps(count, 100));
+                let body = move || match steps.call(&open) {
+                    Ok(()) => open.finish(),
+                    Err(failure) => open.fail(failure),
+                };
+                threads.spawn("answers", Box::new(body))?;
+                if early {
+                    threads.sleep(Duration::from_millis(100));
+                }
+                Ok(())
+            });
+            let server = Server::prepare(sim, 1, opens, tight());
+            server.run(sim);
+            let client = server.connect(sim);
+            client.send(GET);
+            sim.advance(Duration::from_secs(5));
+            assert_eq!(client.response().body().len(), count * 100);
+            assert_eq!((server.pool.counts().busy, server.pool.counts().queued), (0, 0));
+        });
+    }
+}
+
+#[test]
+fn an_open_call_that_is_handed_over_follows_its_finish() {
+    explore(seeds(60), |sim| {
+        let pool = second_pool(sim);
+        let (threads, next) = (sim.threads(), Arc::new(application(place)) as Arc<dyn Application>);
+        let opens = application(move |call: &Call| {
+            let (open, pool, next) = (call.keep_open(), pool.clone(), next.clone());
+            let body = move || {
+                open.below(1).hand_over(&pool, next);
+                open.finish();
+            };
+            threads.spawn("answers", Box::new(body))?;
+            Ok(())
+        });
+        let server = Server::prepare(sim, 1, opens, config());
+        server.run(sim);
+        let client = server.connect(sim);
+        client.send(GET);
+        sim.advance(Duration::from_secs(5));
+        assert_eq!(client.text(), r#"/a|/b c/d ["a"]["b c", "d"]"#);
+    });
+}
+
+/// The reactor, the thread that finishes and the client's leaving, in every order.
+#[test]
+fn finishing_with_more_to_come_against_a_disconnect_in_every_order() {
+    explore_all(All::default(), |sim| {
+        let threads = sim.threads();
+        let opens = application(move |call: &Call| {
+            let open = call.keep_open();
+            call.start_response("200 OK", &[])?;
+            let body = move || {
+                open.go_on_with_room(Arc::new(application(|_call: &Call| Ok(()))));
+                open.finish();
+            };
+            threads.spawn("finisher", Box::new(body))?;
+            Ok(())
+        });
+        let (server, client) = in_hand::just_read(sim, opens, tight(), GET);
+        client.reset();
+        sim.advance(Duration::from_secs(1));
+        assert_eq!((server.pool.counts().busy, server.pool.counts().queued), (0, 0));
+        assert_eq!(server.event_loop.connections(), 0);
+    });
+}
+
 /// Python's lock, for example, is not held by who sends a file.
 #[test]
 fn who_goes_on_with_room_runs_without_the_pools_hook() {

@@ -25,6 +25,8 @@ use crate::request::Request;
 pub(crate) struct Rare {
     next: Option<Next>,
     is_open: bool,
+    /// Where the application ran that has returned with its response open.
+    home: Option<ThreadPool>,
     for_room: Option<ForRoom>,
     on_disconnect: Vec<OnDisconnect>,
 }
@@ -180,9 +182,13 @@ impl Call {
         let exchange = &*self.exchange;
         exchange.watched.visit();
         let state = exchange.state();
-        if state.ended {
-            return;
+        if !state.ended {
+            self.conclude_in(state, outcome);
         }
+    }
+
+    fn conclude_in(&self, state: MutexGuard<'_, State>, outcome: Outcome) {
+        let exchange = &*self.exchange;
         match exchange.conclude(state, outcome) {
             true => exchange.notifier.notify(),
             // An entry from an earlier write is still there, but perhaps the loop was left dozing.
@@ -202,15 +208,51 @@ pub struct OpenCall {
 
 impl OpenCall {
     /// The response is complete. If it never began, it is a failure: a 500.
+    ///
+    /// As if the application returned now: what it was [handed over](Call::hand_over) to since, or is to
+    /// [go on](Call::go_on_with_room) with room, follows first.
     pub fn finish(mut self) {
         self.is_over = true;
-        self.call.conclude(Outcome::Finished);
+        self.end(Outcome::Finished);
     }
 
     /// The response cannot be completed: as if the application had returned this.
     pub fn fail(mut self, failure: Failure) {
         self.is_over = true;
-        self.call.conclude(Outcome::Failed(failure));
+        self.end(Outcome::Failed(failure));
+    }
+
+    fn end(&self, outcome: Outcome) {
+        let exchange = &*self.call.exchange;
+        exchange.watched.visit();
+        let mut state = exchange.state();
+        let Some(rare) = state.rare.as_mut().filter(|rare| rare.is_open) else { return };
+        rare.is_open = false;
+        if !matches!(outcome, Outcome::Finished) || rare.next.is_none() {
+            return self.call.conclude_in(state, outcome);
+        }
+        // Before the application has returned, its return follows.
+        let Some(home) = rare.home.take() else { return };
+        let next = rare.next.take().expect("it is there: looked at above");
+        match next.on {
+            On::Pool(ref pool) => {
+                let pool = pool.clone();
+                drop(state);
+                next.queue(&self.call, &pool);
+            }
+            On::Room if state.disconnected => {
+                self.call.conclude_in(state, Outcome::Failed(Failure::ClientDisconnected));
+            }
+            On::Room if exchange.room(&state) > 0 => {
+                drop(state);
+                next.queue(&self.call, &home);
+            }
+            On::Room => {
+                state.rare.get_or_insert_default().for_room = Some(ForRoom { pool: home, next });
+                drop(state);
+                exchange.notifier.remote().flush();
+            }
+        }
     }
 }
 
@@ -225,8 +267,7 @@ impl Deref for OpenCall {
 impl Drop for OpenCall {
     fn drop(&mut self) {
         if !self.is_over {
-            let failure = Failure::new("the response was kept open, and then dropped without an end");
-            self.call.conclude(Outcome::Failed(failure));
+            self.end(Outcome::Failed(Failure::new("the response was kept open, and then dropped without an end")));
         }
     }
 }
@@ -291,14 +332,11 @@ pub(super) fn returned(
                 return Some(next);
             }
             drop(state);
-            let job = next.into_job(call);
-            match pool.queue_job(job.clone()) {
-                Ok(()) => pool.wake_for_backlog(),
-                Err(refused) => job.refuse(refused),
-            }
+            next.queue(call, &pool);
             exchange.tell_from_worker(false, worker);
         }
         None if is_open => {
+            rare.home = Some(worker.pool());
             drop(state);
             exchange.tell_from_worker(false, worker);
         }
@@ -332,6 +370,14 @@ fn run_on(application: &dyn Application, call: &Call, without_hook: bool, worker
 }
 
 impl Next {
+    fn queue(self, call: &Call, pool: &ThreadPool) {
+        let job = self.into_job(call);
+        match pool.queue_job(job.clone()) {
+            Ok(()) => pool.wake_for_backlog(),
+            Err(refused) => job.refuse(refused),
+        }
+    }
+
     fn is_without_hook(&self) -> bool {
         matches!(self.on, On::Room)
     }
