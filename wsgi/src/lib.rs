@@ -20,7 +20,7 @@ pub use application::{Application, Body, Chunks, Failure, StartError, WriteError
 pub use exchange::{BodyReader, Call, OpenCall};
 pub use request::Request;
 pub use resource::{Branch, Methods, Redirect, Rendered, Resource, Response, VirtualHosts, WsgiResource};
-pub use site::{Site, SiteConfig};
+pub use site::{RequestLimit, Site, SiteConfig};
 
 /// The README's listings compile and run.
 #[cfg(doctest)]

@@ -2,7 +2,9 @@
 
 mod access;
 mod protocol;
+mod request_limit;
 
+use std::cell::Cell;
 use std::io;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -17,6 +19,7 @@ use crate::http1;
 use crate::refusals::Refusals;
 use crate::resource::Resource;
 use protocol::HttpProtocol;
+pub use request_limit::RequestLimit;
 
 /// The bounds of a site, beyond those of its connections.
 #[derive(Clone, Debug)]
@@ -38,6 +41,8 @@ pub struct SiteConfig {
     pub send_bytes_per_second_min: u64,
     /// Who is told of each response that has ended.
     pub access_log: Option<Arc<dyn AccessLog>>,
+    /// Who is told when so many requests have come.
+    pub request_limit: Option<RequestLimit>,
 }
 
 impl Default for SiteConfig {
@@ -50,6 +55,7 @@ impl Default for SiteConfig {
             send_timeout: Duration::from_secs(60),
             send_bytes_per_second_min: 240,
             access_log: None,
+            request_limit: None,
         }
     }
 }
@@ -77,6 +83,20 @@ struct Shared {
     room: Room,
     config: SiteConfig,
     refusals: Refusals,
+    /// Requests that were complete.
+    requests: Cell<u64>,
+    /// See [`Site::keep_idle_when_stopping`].
+    idle_when_stopping: Cell<Option<(Duration, Duration)>>,
+}
+
+impl Shared {
+    fn count_request(&self) {
+        let requests = self.requests.get() + 1;
+        self.requests.set(requests);
+        if let Some(limit) = &self.config.request_limit {
+            limit.come_to(requests);
+        }
+    }
 }
 
 impl Site {
@@ -103,7 +123,16 @@ impl Site {
         }
         let http = Arc::new(config.http.clone());
         let room = Room { memory_bytes_max: config.body_memory_bytes_max, folder: config.body_folder.clone() };
-        Site(Rc::new(Shared { root, http, room, config, refusals: Refusals::default() }))
+        let (requests, idle_when_stopping) = (Cell::new(0), Cell::new(None));
+        let refusals = Refusals::default();
+        Site(Rc::new(Shared { root, http, room, config, refusals, requests, idle_when_stopping }))
+    }
+
+    /// For a server whose place is taken by another: a stop that begins after this call does not close connections at once
+    /// that wait for a request, since one may be on its way to them. They stay for `idle`; `unused` ones, which have had no
+    /// request yet, for that long. The response to the request that comes says that the connection ends with it.
+    pub fn keep_idle_when_stopping(&self, idle: Duration, unused: Duration) {
+        self.0.idle_when_stopping.set(Some((idle, unused)));
     }
 
     /// Serves on `at`, from the loop's first turn on.

@@ -14,7 +14,7 @@ use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
-use handwound_cli::{Arguments, Command, Refusal, enter, logging};
+use handwound_cli::{Arguments, Command, Program, Refusal, Web, enter, is_worker, logging, supervise};
 
 use crate::half::Half;
 use crate::interpreter::Surroundings;
@@ -28,6 +28,9 @@ const BUILT_WITH: &str = env!("HANDWOUND_BUILT_WITH");
 fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
     let outcome = match Arguments::read(&arguments).and_then(at_home) {
+        Ok(Arguments { command: Command::Web(web), .. }) if web.serving.processes.is_supervised() && !is_worker() => {
+            watch_over_workers(&web)
+        }
         Ok(Arguments { command: Command::Web(web), .. }) => run(&arguments, web.python.as_deref()),
         Err(Refusal::Asked(answer)) => printed(&answer),
         Err(Refusal::Wrong(line)) => Err(Trouble::Arguments(line)),
@@ -58,6 +61,14 @@ fn at_home(arguments: Arguments) -> Result<Arguments, Refusal> {
     let Command::Web(web) = &arguments.command;
     enter(&web.serving.processes).map_err(Refusal::Wrong)?;
     Ok(arguments)
+}
+
+/// Has others serve, each of them this program again.
+fn watch_over_workers(web: &Web) -> Result<u8, Trouble> {
+    logging::start(&web.serving.logs).map_err(Trouble::Serving)?;
+    let own =
+        Program::own().map_err(|error| Trouble::Serving(format!("cannot tell which program this is: {error}")))?;
+    supervise(&web.serving, own).map_err(Trouble::Serving)
 }
 
 /// Everything that needs Python, from finding it to the exit code.

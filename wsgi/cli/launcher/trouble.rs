@@ -8,6 +8,8 @@ use std::path::PathBuf;
 pub enum Trouble {
     /// The arguments are wrong; the line says how.
     Arguments(String),
+    /// What the arguments ask for cannot be had; the line says why.
+    Serving(String),
     /// No interpreter where one was asked for: what asked, and the path.
     NotThere { asked_by: String, path: PathBuf },
     /// No interpreter anywhere; what was tried.
@@ -29,7 +31,7 @@ pub enum Trouble {
 impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Trouble::Arguments(line) => f.write_str(line),
+            Trouble::Arguments(line) | Trouble::Serving(line) => f.write_str(line),
             Trouble::NotThere { asked_by, path } => write!(
                 f,
                 "{asked_by} names '{}', which is neither a Python interpreter nor a folder with bin/python3; \

@@ -34,9 +34,11 @@ pub mod logging;
 mod place;
 mod serve;
 mod signals;
+mod supervisor;
 pub mod values;
 
 pub use args::{Arguments, Command, Refusal, Served, Serving, Web};
 pub use place::enter;
 pub use serve::{Content, End, Wsgi, serve};
 pub use signals::Signals;
+pub use supervisor::{Program, Sources, is_worker, supervise};

@@ -7,6 +7,7 @@ use rustix::fs::Mode;
 use rustix::process::umask;
 
 use crate::args::Processes;
+use crate::supervisor::is_worker;
 
 /// Goes where `--chdir` says and takes on `--umask`, once: later calls do nothing. To be called before anything is
 /// opened, for all other paths are seen from there.
@@ -17,6 +18,7 @@ pub fn enter(processes: &Processes) -> Result<(), String> {
     static ENTERED: Mutex<bool> = Mutex::new(false);
     let mut entered = ENTERED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     if std::mem::replace(&mut *entered, true) || is_worker() {
+        // A worker is where its master went.
         return Ok(());
     }
     if let Some(folder) = &processes.chdir {
@@ -34,10 +36,4 @@ pub fn enter(processes: &Processes) -> Result<(), String> {
         umask(Mode::from_raw_mode(mask));
     }
     Ok(())
-}
-
-/// Whether a master has started this process: then it is where the master went.
-fn is_worker() -> bool {
-    let master = std::env::var("HANDWOUND_WORKER").ok().and_then(|pid| pid.parse::<i32>().ok());
-    master.is_some() && master == rustix::process::getppid().map(|parent| parent.as_raw_nonzero().get())
 }

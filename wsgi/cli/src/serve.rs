@@ -1,16 +1,25 @@
 //! Serves an application as the options say, from listening to the end of the last request.
 
+use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
-use handwound_reactor::{Endpoint, EventLoop, MioReactor, OsThreads, PoolConfig, Stopped, ThreadPool, WorkerHook};
-use handwound_wsgi::{Application, Resource, Site, WsgiResource};
+use handwound_reactor::{
+    Endpoint, EventLoop, MioReactor, OsThreads, Phase, PoolConfig, Stopped, ThreadPool, WorkerHook,
+};
+use handwound_wsgi::{Application, RequestLimit, Resource, Site, WsgiResource};
 
-use crate::args::{Serving, refuse_serving};
+use crate::args::{Processes, Serving, refuse_serving};
 use crate::logging::{self, say};
 use crate::place::enter;
 use crate::signals::Signals;
+use crate::supervisor::{News, Program, Sources, Worker, supervise, tell_service_manager};
+
+/// How long a worker that is replaced keeps connections that wait for a request: who sends one in that time, not knowing,
+/// gets an answer. Who sends one later finds the connection closed, and knows that the request has not been looked at.
+const IDLE_BEFORE_REPLACED: Duration = Duration::from_secs(2);
 
 /// How serving ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +39,11 @@ pub trait Content {
     /// # Errors
     /// One line that says what is wrong and what would be right.
     fn root(&mut self, event_loop: &EventLoop, pool: &ThreadPool) -> Result<Rc<dyn Resource>, String>;
+
+    /// Which files it is made of, for whoever replaces it when one changes.
+    fn sources(&self) -> Option<Arc<dyn Sources>> {
+        None
+    }
 
     /// What is called around the workers' turns, as the language of what is served may need.
     fn hook(&self) -> Option<Arc<dyn WorkerHook>> {
@@ -61,7 +75,16 @@ impl<A: Application> Content for Wsgi<A> {
 pub fn serve(options: &Serving, signals: &Signals, mut content: impl Content) -> Result<End, String> {
     refuse_serving(options)?;
     enter(&options.processes)?;
-    let reactor = MioReactor::new().map_err(|error| format!("cannot make a reactor: {error}"))?;
+    let worker = signals.worker();
+    if worker.is_none() && options.processes.is_supervised() {
+        signals.step_aside();
+        let program = Program::own().map_err(|error| format!("cannot tell which program this is: {error}"))?;
+        return supervise(options, program).map(|code| if code == 0 { End::Clean } else { End::Cut });
+    }
+    let mut reactor = MioReactor::new().map_err(|error| format!("cannot make a reactor: {error}"))?;
+    if let Some(worker) = worker {
+        inherit(&mut reactor, worker, &options.endpoints())?;
+    }
     let threads = OsThreads::beside(&reactor);
     let event_loop = EventLoop::new(reactor, threads);
     event_loop.suggest_thread_pool(PoolConfig::from(options.threads.min..=options.threads.max));
@@ -69,8 +92,20 @@ pub fn serve(options: &Serving, signals: &Signals, mut content: impl Content) ->
     if let Some(hook) = content.hook() {
         pool.set_hook(hook);
     }
-    let root = content.root(&event_loop, &pool)?;
-    let site = Site::from_rc(root, options.site_config()?);
+    if let (Some(worker), Some(sources)) = (worker, content.sources()) {
+        worker.answer_from(sources);
+    }
+    let root = content.root(&event_loop, &pool).inspect_err(|_| {
+        if let Some(worker) = worker {
+            // Somebody may be about to mend them.
+            worker.answer();
+        }
+    })?;
+    let mut config = options.site_config()?;
+    if let Some(worker) = worker {
+        config.request_limit = request_limit(options, worker);
+    }
+    let site = Site::from_rc(root, config);
     let mut urls = Vec::new();
     for endpoint in options.endpoints() {
         let listening = site.listen(&event_loop, endpoint.address(), &endpoint.options());
@@ -78,7 +113,15 @@ pub fn serve(options: &Serving, signals: &Signals, mut content: impl Content) ->
         urls.push(endpoint.url(listening.local_address()));
     }
     signals.serving(event_loop.remote().clone(), options.graceful_timeout);
-    say(format_args!("handwound: listening on {} with {}; stop with Ctrl-C", urls.join(" and "), options.threads));
+    match worker {
+        Some(worker) => be_a_worker(&event_loop, worker, &site, options),
+        None => {
+            let urls = urls.join(" and ");
+            say(format_args!("handwound: listening on {urls} with {}; stop with Ctrl-C", options.threads));
+            tell_service_manager("READY=1");
+            event_loop.add_trigger(Phase::BeforeShutdown, |_| tell_service_manager("STOPPING=1"));
+        }
+    }
     let outcome = event_loop.run();
     signals.ended();
     // What it says at the end stands behind what was logged.
@@ -87,7 +130,46 @@ pub fn serve(options: &Serving, signals: &Signals, mut content: impl Content) ->
     Ok(report(&stopped))
 }
 
-fn cannot_listen(endpoint: &Endpoint, error: &io::Error) -> String {
+/// Takes over what the master listens at.
+fn inherit(reactor: &mut MioReactor, worker: &Worker, endpoints: &[Endpoint]) -> Result<(), String> {
+    for endpoint in endpoints {
+        let listener = worker.next_listener().ok_or_else(|| format!("the master gave no socket for {endpoint}"))?;
+        let inherited = reactor.inherit(endpoint.address().clone(), listener);
+        inherited.map_err(|error| format!("cannot take over the socket for {endpoint}: {error}"))?;
+    }
+    Ok(())
+}
+
+/// Says that it serves, as soon as it does; and when it is replaced, has clients learn of it before it goes.
+fn be_a_worker(event_loop: &EventLoop, worker: &Worker, site: &Site, options: &Serving) {
+    let ready = worker.clone();
+    event_loop.call_when_running(move |_| ready.tell_later(News::Ready));
+    let (ending, site) = (worker.clone(), site.clone());
+    // At the end of its patience the loop resets what is left, which nobody who only waits has deserved.
+    let unused = IDLE_BEFORE_REPLACED.min(options.graceful_timeout / 2);
+    // Who changes code wants to see the new one; a browser that loses a connection tries again.
+    let idle = if options.processes.reload { Duration::ZERO } else { unused };
+    event_loop.add_trigger(Phase::BeforeShutdown, move |_| {
+        if ending.is_replaced() {
+            site.keep_idle_when_stopping(idle, unused);
+        }
+    });
+}
+
+/// When this worker has served enough.
+fn request_limit(options: &Serving, worker: &Worker) -> Option<RequestLimit> {
+    let Processes { max_requests, max_requests_jitter, .. } = options.processes;
+    if max_requests == 0 {
+        return None;
+    }
+    // Some number that is not the same for all workers.
+    let random = RandomState::new().hash_one(std::process::id());
+    let requests = max_requests.saturating_add(random % max_requests_jitter.saturating_add(1));
+    let worker = worker.clone();
+    Some(RequestLimit::new(requests, move || worker.tell_later(News::Spent)))
+}
+
+pub(crate) fn cannot_listen(endpoint: &Endpoint, error: &io::Error) -> String {
     let (what, next) = match error.kind() {
         io::ErrorKind::AddrInUse => ("address already in use", "stop what listens there, or choose another --port"),
         io::ErrorKind::AddrNotAvailable => ("this machine has no such address", "leave out interface= for all it has"),

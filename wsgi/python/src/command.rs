@@ -4,12 +4,16 @@ use std::ffi::{CStr, OsStr, OsString, c_char, c_int};
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use handwound_cli::logging::say;
-use handwound_cli::{Arguments, Command, Content, End, Refusal, Served, Signals, Web, enter, logging, serve};
+use handwound_cli::{
+    Arguments, Command, Content, End, Program, Refusal, Served, Signals, Sources, Web, enter, is_worker, logging,
+    serve, supervise,
+};
 use handwound_reactor::{EventLoop, ThreadPool, WorkerHook};
 use handwound_wsgi::{Resource, WsgiResource};
 use pyo3::prelude::*;
@@ -17,7 +21,8 @@ use pyo3::prelude::*;
 use crate::application::PythonApplication;
 use crate::attach::AttachWorkers;
 use crate::import::{self, ImportFailure};
-use crate::{native, package, start};
+use crate::sources::{self, PythonSources};
+use crate::{environ, native, package, start};
 
 /// How long the application's own threads and atexit functions may take at the end.
 const FINISH_MAX: Duration = Duration::from_secs(5);
@@ -58,6 +63,9 @@ pub fn main(py: Python<'_>, argv: Vec<OsString>) -> c_int {
                          installed for; leave it out, or install handwound in the other environment",
             );
         }
+        Ok(Arguments { command: Command::Web(web), .. }) if web.serving.processes.is_supervised() && !is_worker() => {
+            return watch_over_workers(py, &web, &argv);
+        }
         Ok(_) => {}
         Err(Refusal::Asked(answer)) => {
             // Whoever closes the pipe early has read enough.
@@ -77,6 +85,23 @@ pub fn main(py: Python<'_>, argv: Vec<OsString>) -> c_int {
     }
     let outcome = py.detach(|| catch_unwind(AssertUnwindSafe(|| run(&argv, None))));
     outcome.unwrap_or(101)
+}
+
+/// Has others serve, each of them this Python again, with the same arguments.
+fn watch_over_workers(py: Python<'_>, web: &Web, argv: &[OsString]) -> c_int {
+    let executable = py.import("sys").and_then(|sys| sys.getattr("executable")?.extract::<PathBuf>());
+    let path = match executable {
+        Ok(path) => path,
+        Err(error) => return shown(py, &error),
+    };
+    let arguments = ["-m", "handwound"].map(OsString::from).into_iter().chain(argv.iter().skip(1).cloned()).collect();
+    let supervised = enter(&web.serving.processes)
+        .and_then(|()| logging::start(&web.serving.logs))
+        .and_then(|()| py.detach(|| supervise(&web.serving, Program { path, arguments })));
+    match supervised {
+        Ok(code) => c_int::from(code),
+        Err(why) => fail(&why),
+    }
 }
 
 /// Without an interpreter, in a Python that runs already.
@@ -105,6 +130,9 @@ fn run(arguments: &[OsString], interpreter: Option<&CStr>) -> c_int {
     {
         return fail(&format!("Python at '{}' does not start: {why}", interpreter.to_string_lossy()));
     }
+    if web.serving.processes.workers > 1 {
+        environ::serve_beside_others();
+    }
     let end = serve(&web.serving, &signals, PythonContent { web: &web }).inspect_err(|_| native::has_failed());
     let end = match end {
         Ok(end) => end,
@@ -132,6 +160,10 @@ impl Content for PythonContent<'_> {
         native::adopt(event_loop, pool, self.web.serving.graceful_timeout);
         let application = load(self.web).map_err(|_said| String::new())?;
         Ok(Rc::new(WsgiResource::new(event_loop, pool.clone(), application)))
+    }
+
+    fn sources(&self) -> Option<Arc<dyn Sources>> {
+        Some(Arc::new(PythonSources))
     }
 
     fn hook(&self) -> Option<Arc<dyn WorkerHook>> {
@@ -173,6 +205,7 @@ fn load(web: &Web) -> Result<PythonApplication, c_int> {
 
 /// Shows a Python exception as Python would.
 fn shown(py: Python<'_>, error: &PyErr) -> c_int {
+    sources::note_failure(py, error);
     error.display(py);
     1
 }

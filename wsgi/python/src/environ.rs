@@ -1,6 +1,7 @@
 //! The environ of a request (PEP 3333, "environ Variables"), from a template and what was remembered of earlier ones.
 
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use handwound_wsgi::Call;
@@ -62,11 +63,20 @@ struct Memory {
     names: Names,
 }
 
+/// Other processes serve the same application. A fact of this process, not of one of its applications.
+static BESIDE_OTHERS: AtomicBool = AtomicBool::new(false);
+
+/// Other processes serve the same applications from here on (`wsgi.multiprocess` of PEP 3333).
+pub(crate) fn serve_beside_others() {
+    BESIDE_OTHERS.store(true, Ordering::Relaxed);
+}
+
 impl Environs {
     /// With what is the same for every request.
     pub fn new(py: Python<'_>) -> PyResult<Environs> {
         let template = PyDict::new(py);
-        for (key, value) in [("wsgi.multithread", true), ("wsgi.multiprocess", false), ("wsgi.run_once", false)] {
+        let others = BESIDE_OTHERS.load(Ordering::Relaxed);
+        for (key, value) in [("wsgi.multithread", true), ("wsgi.multiprocess", others), ("wsgi.run_once", false)] {
             template.set_item(PyString::intern(py, key), value)?;
         }
         template.set_item("wsgi.version", PyTuple::new(py, [1, 0])?)?;

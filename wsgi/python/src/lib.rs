@@ -26,6 +26,7 @@ mod native;
 mod package;
 mod raw;
 mod site_plan;
+mod sources;
 mod start;
 mod start_response;
 

@@ -30,6 +30,8 @@ pub struct Connection {
     pub(super) request: RequestFacts,
     pub(super) requests: u64,
     pub(super) stopping: bool,
+    /// While it is stopping: until then one more request may begin.
+    last_request_by: Option<Time>,
     pub(super) peer_ended: bool,
     scan: HeadScan,
     head: HeadParser,
@@ -125,6 +127,7 @@ impl Connection {
             request: RequestFacts::default(),
             requests: 0,
             stopping: false,
+            last_request_by: None,
             peer_ended: false,
             scan: HeadScan::default(),
             head: HeadParser::default(),
@@ -214,7 +217,12 @@ impl Connection {
             return None;
         }
         match self.receiving {
-            Receiving::Head => Some(self.timing.head_deadline(&self.config)),
+            Receiving::Head => {
+                let deadline = self.timing.head_deadline(&self.config);
+                // Who has begun to send has the time that everyone has.
+                let last = self.last_request_by.filter(|_| self.timing.head_since.is_none());
+                Some(last.map_or(deadline, |last| last.min(deadline)))
+            }
             Receiving::Counted(_) | Receiving::Chunked(_) => Some(self.timing.body_deadline(&self.config)),
             Receiving::End | Receiving::Waiting | Receiving::Discarding => None,
         }
@@ -228,7 +236,11 @@ impl Connection {
         }
         self.timing.now = now;
         match (&self.receiving, self.timing.head_since) {
-            (Receiving::Head, None) => self.closing = Some(Closing::AfterOutput { linger: false }),
+            (Receiving::Head, None) => {
+                // Of a request that is on its way the peer shall see that it was not looked at, and not a reset.
+                let linger = self.last_request_by.is_some();
+                self.closing = Some(Closing::AfterOutput { linger });
+            }
             (Receiving::Head, Some(_)) => self.pending = Some(Rejection::new(408, "the head took too long")),
             _ => self.pending = Some(Rejection::new(408, "the body took too long")),
         }
@@ -285,6 +297,15 @@ impl Connection {
         self.close_if_idle();
     }
 
+    /// As [`begin_shutdown`](Self::begin_shutdown), but others take this server's place: an idle connection stays open
+    /// until `idle_until`, for a request may be on its way. Its response says that it is the last one here.
+    pub fn begin_shutdown_after(&mut self, idle_until: Time) {
+        if matches!(self.receiving, Receiving::Head) && self.closing.is_none() {
+            self.last_request_by = Some(idle_until);
+        }
+        self.begin_shutdown();
+    }
+
     /// Whether there are bytes that no event has been made of.
     pub fn has_input(&self) -> bool {
         !self.unused().is_empty()
@@ -316,7 +337,8 @@ impl Connection {
 
     fn close_if_idle(&mut self) {
         let is_idle = matches!(self.receiving, Receiving::Head) && self.unused().is_empty() && self.pending.is_none();
-        if is_idle && (self.peer_ended || self.stopping) && self.closing.is_none() {
+        let is_stopping = self.stopping && self.last_request_by.is_none();
+        if is_idle && (self.peer_ended || is_stopping) && self.closing.is_none() {
             let linger = !self.peer_ended && !self.output.is_empty();
             self.closing = Some(Closing::AfterOutput { linger });
         }
@@ -358,6 +380,7 @@ impl Connection {
         }
         self.used += bytes;
         self.scan = HeadScan::default();
+        self.last_request_by = None;
         self.requests += 1;
         self.request.version = head.version;
         self.request.keep_alive = head.keep_alive;

@@ -100,7 +100,14 @@ impl Protocol for HttpProtocol {
     }
 
     fn stopping(&mut self, transport: &mut Transport) {
-        self.connection().begin_shutdown();
+        match self.site.idle_when_stopping.get() {
+            None => self.connection().begin_shutdown(),
+            Some((idle, unused)) => {
+                let now = transport.now();
+                let connection = self.connection();
+                connection.begin_shutdown_after(now + if connection.requests() == 0 { unused } else { idle });
+            }
+        }
         self.settle(transport);
     }
 
@@ -205,6 +212,7 @@ impl HttpProtocol {
         if let Err(error) = body.finish() {
             return self.respond_no_room(&head, &error, transport);
         }
+        self.site.count_request();
         let now = transport.now();
         // What the last request left behind is used again, where nobody else holds it any more.
         let mut spare = self.spare.take();

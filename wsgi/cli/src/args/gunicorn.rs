@@ -38,3 +38,11 @@ pub struct Processes {
     #[arg(long, value_name = "MODE", value_parser = values::umask)]
     pub umask: Option<u32>,
 }
+
+impl Processes {
+    /// Whether a master process watches over workers, be it over one: where there are several, where they are replaced, and
+    /// where somebody wants to send signals.
+    pub fn is_supervised(&self) -> bool {
+        self.workers > 1 || self.reload || self.max_requests > 0 || self.pid.is_some()
+    }
+}

@@ -239,7 +239,6 @@ mod tests {
 
     #[test]
     fn what_nobody_serves_yet_is_refused() {
-        refuse("h web a:b -w 2", "--workers is not supported yet; leave it out");
         refuse("h web --path x", "--path is not supported yet; leave it out");
         assert_eq!(web("h web a:b -w 1").serving.processes.workers, 1);
     }

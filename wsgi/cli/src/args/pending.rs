@@ -17,15 +17,10 @@ pub fn refuse(web: &Web) -> Result<(), String> {
 
 /// The same for whoever has no more than these options.
 pub fn refuse_serving(serving: &Serving) -> Result<(), String> {
-    let (processes, https) = (&serving.processes, &serving.https);
+    let https = &serving.https;
     no("--https", https.https.is_some())?;
     no("--certificate", https.certificate.is_some())?;
-    no("--privkey", https.privkey.is_some())?;
-    no("--workers", processes.workers > 1)?;
-    no("--reload", processes.reload)?;
-    no("--max-requests", processes.max_requests > 0)?;
-    no("--max-requests-jitter", processes.max_requests_jitter > 0)?;
-    no("--pid", processes.pid.is_some())
+    no("--privkey", https.privkey.is_some())
 }
 
 fn no(option: &str, is_given: bool) -> Result<(), String> {
