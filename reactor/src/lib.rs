@@ -29,7 +29,9 @@ mod transport;
 pub use calls::{DelayedCall, NotActive};
 pub use config::LoopConfig;
 pub use connections::Listening;
-pub use endpoint::{Endpoint, EndpointError};
+#[cfg(unix)]
+pub use endpoint::SystemdSockets;
+pub use endpoint::{Endpoint, EndpointError, TlsFiles};
 pub use event_loop::{EventLoop, Expectation};
 pub use filter::{Filter, Filters, Passed, Session};
 pub use mailbox::{CallRefused, ConnectionId, Notifier, Remote};

@@ -10,9 +10,12 @@ pub mod http1;
 mod refusals;
 mod request;
 mod resource;
+mod secured;
 mod site;
 #[cfg(feature = "testing")]
 pub mod testing;
+#[cfg(feature = "tls")]
+pub mod tls;
 mod writers;
 
 pub use access_log::{AccessEntry, AccessLog, CLIENT_LEFT};
@@ -20,6 +23,7 @@ pub use application::{Application, Body, Chunks, Failure, StartError, WriteError
 pub use exchange::{BodyReader, Call, OpenCall};
 pub use request::Request;
 pub use resource::{Branch, Methods, Redirect, Rendered, Resource, Response, VirtualHosts, WsgiResource};
+pub use secured::Secured;
 pub use site::{RequestLimit, Site, SiteConfig};
 
 /// The README's listings compile and run.

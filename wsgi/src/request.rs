@@ -2,9 +2,11 @@
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use handwound_reactor::Address;
 
+use crate::Secured;
 use crate::http1::{RequestHead, Version, has_byte, percent_decode};
 
 /// One request, its body aside. All texts are bytes as they came; PEP 3333 hands them to Python as latin-1.
@@ -20,11 +22,21 @@ pub struct Request {
     path_info: Vec<u8>,
     pub(crate) peer: Address,
     pub(crate) local: Address,
+    pub(crate) secured: Option<Arc<Secured>>,
 }
 
 impl Request {
     pub(crate) fn new(head: Box<RequestHead>, peer: Address, local: Address) -> Request {
-        Request { head, cut: 0, is_encoded: false, script_name: Vec::new(), path_info: Vec::new(), peer, local }
+        Request {
+            head,
+            cut: 0,
+            is_encoded: false,
+            script_name: Vec::new(),
+            path_info: Vec::new(),
+            peer,
+            local,
+            secured: None,
+        }
     }
 
     /// Splits the path for a resource that is reached by the first `prepath` of its segments and takes the rest itself.
@@ -131,11 +143,13 @@ impl Request {
         }
     }
 
-    /// SERVER_PORT: of this end's socket; on a UNIX socket the one that the client named, or 80.
+    /// SERVER_PORT: of this end's socket; on a UNIX socket the one that the client named, or the scheme's.
     pub fn server_port(&self) -> u16 {
         match &self.local {
             Address::Tcp(local) => local.port(),
-            Address::Unix(_) => self.head.host().and_then(|host| host.port).unwrap_or(80),
+            Address::Unix(_) => {
+                self.head.host().and_then(|host| host.port).unwrap_or(if self.secured.is_some() { 443 } else { 80 })
+            }
         }
     }
 
@@ -156,7 +170,12 @@ impl Request {
 
     /// `wsgi.url_scheme`.
     pub fn url_scheme(&self) -> &'static str {
-        "http"
+        if self.secured.is_some() { "https" } else { "http" }
+    }
+
+    /// What it came through, if it came by HTTPS.
+    pub fn secured(&self) -> Option<&Secured> {
+        self.secured.as_deref()
     }
 
     /// The header fields in order, in the client's spelling, without the white space around values.

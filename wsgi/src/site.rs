@@ -11,7 +11,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use handwound_reactor::{Address, EventLoop, ListenOptions, Listening};
+use handwound_reactor::{Address, EventLoop, Filters, ListenOptions, Listening};
 
 use crate::access_log::AccessLog;
 use crate::body::Room;
@@ -144,5 +144,29 @@ impl Site {
         let shared = self.0.clone();
         let threads = event_loop.threads();
         event_loop.listen(at, options, move |_peer| HttpProtocol::new(shared.clone(), threads.watched("exchange")))
+    }
+
+    /// As [`listen`](Site::listen), through filters: HTTPS, where their session is a [`Secured`](crate::Secured).
+    ///
+    /// # Errors
+    /// As there.
+    #[track_caller]
+    pub fn listen_filtered(
+        &self,
+        event_loop: &EventLoop,
+        at: &Address,
+        options: &ListenOptions,
+        filters: Filters,
+    ) -> io::Result<Listening> {
+        let shared = self.0.clone();
+        let threads = event_loop.threads();
+        let make = move |_: &Address| HttpProtocol::new(shared.clone(), threads.watched("exchange"));
+        event_loop.listen_filtered(at, options, filters, make)
+    }
+
+    /// How long a request's head may take.
+    #[cfg(feature = "tls")]
+    pub(crate) fn head_timeout(&self) -> Duration {
+        self.0.http.head_timeout
     }
 }

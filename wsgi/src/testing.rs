@@ -17,6 +17,8 @@ pub mod prelude;
 mod serving;
 #[cfg(feature = "proptest")]
 pub mod strategies;
+#[cfg(feature = "tls")]
+pub mod tls;
 
 use std::net::SocketAddr;
 use std::ops::Deref;

@@ -30,6 +30,7 @@
 #![forbid(unsafe_code)]
 
 pub mod args;
+mod endpoints;
 pub mod logging;
 mod place;
 mod serve;

@@ -12,6 +12,7 @@ use handwound_reactor::{
 use handwound_wsgi::{Application, RequestLimit, Resource, Site, WsgiResource};
 
 use crate::args::{Processes, Serving, refuse_serving};
+use crate::endpoints::{FromSystemd, Prepared, prepare};
 use crate::logging::{self, say};
 use crate::place::enter;
 use crate::signals::Signals;
@@ -81,10 +82,9 @@ pub fn serve(options: &Serving, signals: &Signals, mut content: impl Content) ->
         let program = Program::own().map_err(|error| format!("cannot tell which program this is: {error}"))?;
         return supervise(options, program).map(|code| if code == 0 { End::Clean } else { End::Cut });
     }
+    let endpoints = prepare(options)?;
     let mut reactor = MioReactor::new().map_err(|error| format!("cannot make a reactor: {error}"))?;
-    if let Some(worker) = worker {
-        inherit(&mut reactor, worker, &options.endpoints())?;
-    }
+    inherit(&mut reactor, worker, &endpoints)?;
     let threads = OsThreads::beside(&reactor);
     let event_loop = EventLoop::new(reactor, threads);
     event_loop.suggest_thread_pool(PoolConfig::from(options.threads.min..=options.threads.max));
@@ -107,10 +107,11 @@ pub fn serve(options: &Serving, signals: &Signals, mut content: impl Content) ->
     }
     let site = Site::from_rc(root, config);
     let mut urls = Vec::new();
-    for endpoint in options.endpoints() {
-        let listening = site.listen(&event_loop, endpoint.address(), &endpoint.options());
-        let listening = listening.map_err(|error| cannot_listen(&endpoint, &error))?;
-        urls.push(endpoint.url(listening.local_address()));
+    for prepared in &endpoints {
+        let listening = prepared.listen(&site, &event_loop);
+        let listening = listening.map_err(|error| cannot_listen(&prepared.endpoint, &error))?;
+        urls.push(prepared.endpoint.url(listening.local_address()));
+        prepared.warnings(event_loop.wall_clock()).iter().for_each(|warning| tracing::warn!("{warning}"));
     }
     signals.serving(event_loop.remote().clone(), options.graceful_timeout);
     match worker {
@@ -130,10 +131,17 @@ pub fn serve(options: &Serving, signals: &Signals, mut content: impl Content) ->
     Ok(report(&stopped))
 }
 
-/// Takes over what the master listens at.
-fn inherit(reactor: &mut MioReactor, worker: &Worker, endpoints: &[Endpoint]) -> Result<(), String> {
-    for endpoint in endpoints {
-        let listener = worker.next_listener().ok_or_else(|| format!("the master gave no socket for {endpoint}"))?;
+/// Takes over what the master listens at; without one, what systemd has opened.
+fn inherit(reactor: &mut MioReactor, worker: Option<&Worker>, endpoints: &[Prepared]) -> Result<(), String> {
+    let mut from_systemd = FromSystemd::default();
+    for Prepared { endpoint, .. } in endpoints {
+        let listener = match worker {
+            Some(worker) => {
+                worker.next_listener().ok_or_else(|| format!("the master gave no socket for {endpoint}"))?
+            }
+            None if endpoint.is_inherited() => from_systemd.take(endpoint)?,
+            None => continue,
+        };
         let inherited = reactor.inherit(endpoint.address().clone(), listener);
         inherited.map_err(|error| format!("cannot take over the socket for {endpoint}: {error}"))?;
     }

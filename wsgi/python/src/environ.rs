@@ -154,6 +154,13 @@ impl Environs {
         if request.head().is_chunked() || request.head().content_length().is_some() {
             memory.content_length.set(environ, digits.format(call.body_len()).as_bytes())?;
         }
+        if let Some(secured) = request.secured() {
+            // As in Apache: PEP 3333 asks for them by these names.
+            let all = [("HTTPS", "on"), ("SSL_PROTOCOL", secured.protocol()), ("SSL_CIPHER", secured.cipher())];
+            for (key, value) in all {
+                environ.set_item(PyString::intern(py, key), PyString::intern(py, value))?;
+            }
+        }
         for (name, value) in request.headers() {
             memory.names.add(environ, name, value)?;
         }

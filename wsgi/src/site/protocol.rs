@@ -71,6 +71,11 @@ impl Protocol for HttpProtocol {
         self.pump(transport);
     }
 
+    /// HTTP itself says where a request ends, so nobody can pass a part of one for the whole (RFC 9112, section 9.8).
+    fn truncated(&mut self, transport: &mut Transport) {
+        self.ended(transport);
+    }
+
     fn drained(&mut self, transport: &mut Transport) {
         match self.stage {
             Stage::Running(..) => self.relay(transport),
@@ -237,6 +242,7 @@ impl HttpProtocol {
             return;
         }
         let mut request = Request::new(head, transport.peer().clone(), transport.local().clone());
+        request.secured = transport.session().and_then(|session| session.clone().downcast().ok());
         match traverse(&self.site.root, &mut request) {
             Rendered::Now(response) => {
                 self.respond(transport, &response);

@@ -17,10 +17,7 @@ pub fn refuse(web: &Web) -> Result<(), String> {
 
 /// The same for whoever has no more than these options.
 pub fn refuse_serving(serving: &Serving) -> Result<(), String> {
-    let https = &serving.https;
-    no("--https", https.https.is_some())?;
-    no("--certificate", https.certificate.is_some())?;
-    no("--privkey", https.privkey.is_some())
+    serving.check_https()
 }
 
 fn no(option: &str, is_given: bool) -> Result<(), String> {

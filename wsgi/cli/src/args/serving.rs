@@ -18,8 +18,8 @@ use crate::values::{self, ThreadRange};
 /// to give a Rust application the same command line.
 #[derive(Clone, Debug, PartialEq, Args)]
 pub struct Serving {
-    /// Where to listen, as `tcp:8080`, `tcp:8080:interface=127.0.0.1` or `unix:/run/x.sock`; may be given several
-    /// times [default: tcp:8080].
+    /// Where to listen, as `tcp:8080`, `tcp:8080:interface=127.0.0.1`, `unix:/run/x.sock`,
+    /// `ssl:443:privateKey=key.pem:certKey=cert.pem` or `systemd:index=0`; may be given several times [default: tcp:8080].
     #[arg(long, value_name = "ENDPOINT", value_parser = values::endpoint, help_heading = "Where to listen")]
     pub listen: Vec<Endpoint>,
 
@@ -114,13 +114,40 @@ impl Logs {
 }
 
 impl Serving {
-    /// Where to listen: what `--listen`, `--port` and `--bind` say, or `tcp:8080`; nothing where HTTPS alone was asked for.
+    /// Where to listen: what `--listen`, `--port`, `--bind` and `--https` say, or `tcp:8080` if none of them does.
     pub fn endpoints(&self) -> Vec<Endpoint> {
-        let mut endpoints: Vec<_> = self.listen.iter().chain(&self.port).chain(&self.bind).cloned().collect();
-        if endpoints.is_empty() && self.https.https.is_none() {
+        let mut endpoints: Vec<_> = self.listen.iter().chain(&self.port).cloned().collect();
+        endpoints.extend(self.bind.iter().map(|endpoint| match self.https.files() {
+            // As gunicorn understands it.
+            Some(files) if self.https.https.is_none() && endpoint.address().tcp().is_some() => {
+                endpoint.clone().with_tls(files)
+            }
+            _ => endpoint.clone(),
+        }));
+        if let Some(port) = self.https.https {
+            let files = self.https.files().unwrap_or_else(|| Https::default_files("server.pem".into(), None));
+            endpoints.push(Endpoint::tcp((Ipv4Addr::UNSPECIFIED, port).into()).with_tls(files));
+        }
+        if endpoints.is_empty() {
             endpoints.push(Endpoint::tcp((Ipv4Addr::UNSPECIFIED, 8080).into()));
         }
         endpoints
+    }
+
+    /// Whether what is said of HTTPS makes sense.
+    ///
+    /// # Errors
+    /// One line, for a certificate that nothing uses.
+    pub fn check_https(&self) -> Result<(), String> {
+        let is_used = self.https.https.is_some() || self.bind.iter().any(|endpoint| endpoint.address().tcp().is_some());
+        match (&self.https.certificate, &self.https.privkey) {
+            _ if is_used => Ok(()),
+            (None, None) => Ok(()),
+            (given, _) => Err(format!(
+                "{} is for HTTPS, and nothing says where: add '--https 8443', or '--bind 127.0.0.1:8443'",
+                if given.is_some() { "--certificate" } else { "--privkey" }
+            )),
+        }
     }
 
     /// The bounds of a site, its log, and what it adds to responses. Opens the access log.

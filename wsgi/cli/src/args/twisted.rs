@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use handwound_reactor::TlsFiles;
 
 use crate::values;
 
@@ -44,11 +45,28 @@ pub struct Https {
     #[arg(long, value_name = "PORT")]
     pub https: Option<u16>,
 
-    /// The certificate, and those that lead to its root, as PEM [default: server.pem].
+    /// The certificate, and behind it those that lead to its root, as PEM [default: server.pem]. Without `--https`, it is
+    /// that of all addresses of `--bind`.
     #[arg(short, long, visible_alias = "certfile", value_name = "FILE", value_parser = values::certificate)]
     pub certificate: Option<PathBuf>,
 
-    /// The certificate's private key, as PEM [default: server.pem].
+    /// The certificate's private key, as PEM [default: the file of the certificate].
     #[arg(short = 'k', long, visible_alias = "keyfile", value_name = "FILE", value_parser = values::private_key)]
     pub privkey: Option<PathBuf>,
+}
+
+impl Https {
+    /// The files, if any is named.
+    pub fn files(&self) -> Option<TlsFiles> {
+        if self.certificate.is_none() && self.privkey.is_none() {
+            return None;
+        }
+        let certificate = self.certificate.clone().unwrap_or_else(|| "server.pem".into());
+        Some(Https::default_files(certificate, self.privkey.clone()))
+    }
+
+    /// Where nothing else is said, the key stands in the file of the certificate.
+    pub(super) fn default_files(certificate: PathBuf, privkey: Option<PathBuf>) -> TlsFiles {
+        TlsFiles { private_key: privkey.unwrap_or_else(|| certificate.clone()), certificate, chain: None }
+    }
 }

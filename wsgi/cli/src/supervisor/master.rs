@@ -18,6 +18,7 @@ use super::processes::{Processes, Program};
 use super::state::{Config, Supervisor};
 use super::watch::Watch;
 use crate::args::{LogLevel, Serving};
+use crate::endpoints::{FromSystemd, Prepared, prepare};
 use crate::logging;
 use crate::serve::cannot_listen;
 
@@ -67,8 +68,11 @@ impl Master<'_> {
     fn new(options: &Serving, program: Program) -> Result<Master<'_>, String> {
         // First of all: from here on nobody ends this process without its workers.
         let signals = watch_signals().map_err(|error| format!("cannot watch for signals: {error}"))?;
+        let mut from_systemd = FromSystemd::default();
+        // Their certificates are for the workers; but what is wrong with one is told now.
+        let bind = |prepared: Prepared| bind(&prepared.endpoint, &mut from_systemd);
         let endpoints = options.endpoints();
-        let listeners = endpoints.iter().map(bind).collect::<Result<_, _>>()?;
+        let listeners = prepare(options)?.into_iter().map(bind).collect::<Result<_, _>>()?;
         let processes = &options.processes;
         let pid_file = processes.pid.as_deref().map(PidFile::write).transpose()?;
         let config = Config {
@@ -255,6 +259,10 @@ fn watch_signals() -> io::Result<Signals> {
     SignalDelivery::with_pipe(read, write, SignalOnly, all)
 }
 
-fn bind(endpoint: &Endpoint) -> Result<Bound, String> {
-    Bound::new(endpoint.address(), &endpoint.options()).map_err(|error| cannot_listen(endpoint, &error))
+fn bind(endpoint: &Endpoint, from_systemd: &mut FromSystemd) -> Result<Bound, String> {
+    let bound = match endpoint.is_inherited() {
+        true => Bound::adopt(from_systemd.take(endpoint)?),
+        false => Bound::new(endpoint.address(), &endpoint.options()),
+    };
+    bound.map_err(|error| cannot_listen(endpoint, &error))
 }

@@ -1,148 +1,11 @@
-//! Where to listen, in one line of text: `tcp:8080:interface=127.0.0.1`.
-//!
-//! The language is that of Twisted's server endpoint strings: a type, then parts between colons, each a value or
-//! `name=value`. A backslash takes the meaning from the character after it: `\:`, `\=`, `\\`.
+//! From text to endpoint, and what is wrong with a text that is none.
 
-use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::str::FromStr;
 
-use crate::{Address, ListenOptions};
-
-/// A place to listen at, and how.
-///
-/// | Text | Listens at |
-/// |---|---|
-/// | `tcp:8080` | port 8080 of every IPv4 interface (as in Twisted) |
-/// | `tcp:8080:interface=127.0.0.1:backlog=50` | one interface; 50 connections may wait to be accepted |
-/// | `tcp:0:interface=127.0.0.1` | a free port, chosen by the system |
-/// | `tcp6:8080` | port 8080 of every interface, IPv6 and IPv4 |
-/// | `tcp6:8080:interface=\:\:1` | one IPv6 interface |
-/// | `unix:/run/web.sock:mode=660` | a UNIX socket with this file mode (octal) |
-///
-/// The first value has a name too: `tcp:port=8080`, `unix:address=/run/web.sock`. Where no `backlog` is given,
-/// it is that of [`ListenOptions::default`]. Interfaces are numeric addresses: names would have to be looked up.
-///
-/// ```
-/// use handwound_reactor::{Address, Endpoint};
-///
-/// let endpoint: Endpoint = "tcp:8080:interface=127.0.0.1".parse()?;
-/// assert_eq!(endpoint.address(), &Address::Tcp(([127, 0, 0, 1], 8080).into()));
-/// assert_eq!(endpoint.url(endpoint.address()), "http://127.0.0.1:8080/");
-///
-/// let error = "tpc:8080".parse::<Endpoint>().unwrap_err();
-/// assert_eq!(error.to_string(), "unknown endpoint type 'tpc'; did you mean 'tcp'?");
-/// # Ok::<(), handwound_reactor::EndpointError>(())
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Endpoint {
-    address: Address,
-    backlog: u32,
-    unix_mode: Option<u32>,
-}
-
-impl Endpoint {
-    /// TCP at `address`, otherwise by default.
-    pub fn tcp(address: SocketAddr) -> Endpoint {
-        Endpoint::at(Address::Tcp(address))
-    }
-
-    /// A UNIX socket at `path`, otherwise by default.
-    pub fn unix(path: impl Into<PathBuf>) -> Endpoint {
-        Endpoint::at(Address::Unix(Some(path.into())))
-    }
-
-    fn at(address: Address) -> Endpoint {
-        Endpoint { address, backlog: ListenOptions::default().backlog, unix_mode: None }
-    }
-
-    /// Where to listen.
-    pub fn address(&self) -> &Address {
-        &self.address
-    }
-
-    /// How to listen.
-    pub fn options(&self) -> ListenOptions {
-        ListenOptions { backlog: self.backlog, unix_mode: self.unix_mode, ..ListenOptions::default() }
-    }
-
-    /// A URL for people, of what listens at `local` for this endpoint: one that a browser on this machine can
-    /// open. "Every interface" becomes the loopback address. A UNIX socket has no URL; it is `unix:PATH`.
-    pub fn url(&self, local: &Address) -> String {
-        let Address::Tcp(local) = local else { return local.to_string() };
-        match local.ip() {
-            IpAddr::V4(ip) => {
-                let ip = if ip.is_unspecified() { Ipv4Addr::LOCALHOST } else { ip };
-                format!("http://{ip}:{}/", local.port())
-            }
-            IpAddr::V6(ip) => {
-                let ip = if ip.is_unspecified() { Ipv6Addr::LOCALHOST } else { ip };
-                format!("http://[{ip}]:{}/", local.port())
-            }
-        }
-    }
-}
-
-/// Text from which the same endpoint can be read again (a path that is not UTF-8 excepted).
-impl fmt::Display for Endpoint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.address {
-            Address::Tcp(SocketAddr::V4(at)) => {
-                write!(f, "tcp:{}", at.port())?;
-                if !at.ip().is_unspecified() {
-                    write!(f, ":interface={}", at.ip())?;
-                }
-            }
-            Address::Tcp(SocketAddr::V6(at)) => {
-                write!(f, "tcp6:{}", at.port())?;
-                if !at.ip().is_unspecified() || at.scope_id() != 0 {
-                    write!(f, ":interface={}", escaped(&at.ip().to_string()))?;
-                }
-                if at.scope_id() != 0 {
-                    write!(f, "%{}", at.scope_id())?;
-                }
-            }
-            Address::Unix(path) => {
-                let path = path.as_deref().unwrap_or(Path::new(""));
-                write!(f, "unix:{}", escaped(&path.to_string_lossy()))?;
-            }
-        }
-        if let Some(mode) = self.unix_mode {
-            write!(f, ":mode={mode:o}")?;
-        }
-        if self.backlog != ListenOptions::default().backlog {
-            write!(f, ":backlog={}", self.backlog)?;
-        }
-        Ok(())
-    }
-}
-
-/// The opposite of what [`parts`] does.
-fn escaped(text: &str) -> String {
-    let special = |c| matches!(c, '\\' | ':' | '=');
-    text.chars().flat_map(|c| special(c).then_some('\\').into_iter().chain([c])).collect()
-}
-
-/// Why a text is not an endpoint: one line that names the bad part and what to write instead.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EndpointError(String);
-
-impl fmt::Display for EndpointError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // One line, whatever was in the text.
-        self.0.chars().try_for_each(|c| match c.is_control() {
-            true => write!(f, "{}", c.escape_default()),
-            false => write!(f, "{c}"),
-        })
-    }
-}
-
-impl std::error::Error for EndpointError {}
-
-fn wrong<V>(why: String) -> Result<V, EndpointError> {
-    Err(EndpointError(why))
-}
+use super::{Domain, Endpoint, EndpointError, Systemd, TlsFiles, Which, escaped, wrong};
+use crate::ListenOptions;
 
 const KNOWN_TYPES: [&str; 5] = ["tcp", "tcp6", "unix", "ssl", "systemd"];
 
@@ -164,9 +27,8 @@ impl FromStr for Endpoint {
             "tcp" => tcp(parts, IpAddr::V4(Ipv4Addr::UNSPECIFIED), "tcp:8080"),
             "tcp6" => tcp(parts, IpAddr::V6(Ipv6Addr::UNSPECIFIED), "tcp6:8080"),
             "unix" => unix(parts),
-            "ssl" | "systemd" => {
-                wrong(format!("endpoint type '{kind}' is not supported yet; use 'tcp', 'tcp6' or 'unix'"))
-            }
+            "ssl" => ssl(parts),
+            "systemd" => systemd(parts),
             _ => wrong(format!("unknown endpoint type '{kind}'; {}", instead(&kind, &KNOWN_TYPES, "known types are"))),
         }
     }
@@ -232,15 +94,27 @@ impl Named<'_> {
             }
             values[index] = Some(value);
         }
-        match &values[0] {
-            Some(_) => Ok(Named { allowed, values }),
-            None => wrong(format!("the {} is missing; write for example '{example}'", allowed[0])),
+        Ok(Named { allowed, values })
+    }
+
+    /// The first one has to be there.
+    fn complete(self, example: &str) -> Result<Self, EndpointError> {
+        match &self.values[0] {
+            Some(_) => Ok(self),
+            None => wrong(format!("the {} is missing; write for example '{example}'", self.allowed[0])),
         }
     }
 
     fn take(&mut self, name: &str) -> Option<String> {
         let index = self.allowed.iter().position(|known| *known == name)?;
         self.values[index].take()
+    }
+
+    fn file(&mut self, name: &str, example: &str) -> Result<Option<String>, EndpointError> {
+        match self.take(name) {
+            Some(path) if path.is_empty() => wrong(format!("'{name}' names no file; write for example '{example}'")),
+            path => Ok(path),
+        }
     }
 
     fn backlog(&mut self) -> Result<u32, EndpointError> {
@@ -260,7 +134,12 @@ fn tcp(parts: Vec<Part>, everywhere: IpAddr, example: &str) -> Result<Endpoint, 
     {
         return wrong(format!("'{value}' is where the port belongs; write '{example}:interface={}'", escaped(value)));
     }
-    let mut named = Named::read(parts, &["port", "interface", "backlog"], &format!("{example}:backlog=50"))?;
+    let full = format!("{example}:backlog=50");
+    let named = Named::read(parts, &["port", "interface", "backlog"], &full)?.complete(&full)?;
+    tcp_of(named, everywhere)
+}
+
+fn tcp_of(mut named: Named<'_>, everywhere: IpAddr) -> Result<Endpoint, EndpointError> {
     let (port, interface) = (named.take("port").unwrap_or_default(), named.take("interface").unwrap_or_default());
     let port = match digits(&port).and_then(|port| u16::try_from(port).ok()) {
         Some(port) => port,
@@ -302,13 +181,69 @@ fn interface_address(text: &str, everywhere: IpAddr, port: u16) -> Result<Socket
 
 fn unix(parts: Vec<Part>) -> Result<Endpoint, EndpointError> {
     let example = "unix:/run/web.sock:mode=660";
-    let mut named = Named::read(parts, &["address", "mode", "backlog"], example)?;
+    let mut named = Named::read(parts, &["address", "mode", "backlog"], example)?.complete(example)?;
     let path = named.take("address").unwrap_or_default();
     if path.is_empty() {
         return wrong(format!("the path of the UNIX socket is missing; write for example '{example}'"));
     }
     let unix_mode = named.take("mode").map(|mode| file_mode(&mode)).transpose()?;
     Ok(Endpoint { backlog: named.backlog()?, unix_mode, ..Endpoint::unix(path) })
+}
+
+fn ssl(mut parts: Vec<Part>) -> Result<Endpoint, EndpointError> {
+    let example = "ssl:443:privateKey=key.pem:certKey=cert.pem";
+    // Twisted has these too.
+    let no_need = |part: &Part| match part.name.as_deref() {
+        Some("dhParameters") => Some("keys are agreed upon by elliptic curves"),
+        Some("sslmethod") => Some("TLS 1.3 and 1.2 are spoken, whichever the client prefers"),
+        _ => None,
+    };
+    if let Some((part, why)) = parts.iter().find_map(|part| Some((part, no_need(part)?))) {
+        return wrong(format!("leave out '{}': {why}", part.name.as_deref().unwrap_or_default()));
+    }
+    // Names of options are in one spelling, but nobody remembers which.
+    let known = ["port", "interface", "backlog", "privateKey", "certKey", "extraCertChain"];
+    for name in parts.iter_mut().filter_map(|part| part.name.as_mut()) {
+        if let Some(right) = known.iter().find(|right| right.eq_ignore_ascii_case(name)) {
+            (*right).clone_into(name);
+        }
+    }
+    let mut named = Named::read(parts, &known, example)?.complete(example)?;
+    let private_key = PathBuf::from(named.file("privateKey", example)?.unwrap_or_else(|| "server.pem".to_owned()));
+    let files = TlsFiles {
+        certificate: named.file("certKey", example)?.map_or_else(|| private_key.clone(), PathBuf::from),
+        chain: named.file("extraCertChain", example)?.map(PathBuf::from),
+        private_key,
+    };
+    Ok(tcp_of(named, IpAddr::V4(Ipv4Addr::UNSPECIFIED))?.with_tls(files))
+}
+
+fn systemd(parts: Vec<Part>) -> Result<Endpoint, EndpointError> {
+    let example = "systemd:domain=INET:index=0";
+    let mut named = Named::read(parts, &["domain", "index", "name"], example)?;
+    let domains = [Domain::Inet, Domain::Inet6, Domain::Unix];
+    let domain = match named.take("domain") {
+        None => None,
+        Some(text) => match domains.into_iter().find(|domain| domain.name() == text) {
+            Some(domain) => Some(domain),
+            None => {
+                return wrong(format!(
+                    "domain '{text}' is not one of 'INET', 'INET6', 'UNIX'; write for example '{example}'"
+                ));
+            }
+        },
+    };
+    let which = match (named.take("index"), named.take("name")) {
+        (Some(_), Some(_)) => return wrong("give 'index' or 'name', not both: each says which socket it is".into()),
+        (None, Some(name)) if name.is_empty() => return wrong("the name of the socket is missing".into()),
+        (None, Some(name)) => Which::Name(name),
+        (None, None) => Which::Index(0),
+        (Some(text), None) => match digits(&text).and_then(|index| usize::try_from(index).ok()) {
+            Some(index) => Which::Index(index),
+            None => return wrong(format!("index '{text}' is not a number; the first socket is 'index=0'")),
+        },
+    };
+    Ok(Endpoint::systemd(Systemd { domain, which }))
 }
 
 fn file_mode(text: &str) -> Result<u32, EndpointError> {
@@ -351,7 +286,3 @@ fn distance(one: &str, other: &str) -> usize {
     }
     rows[one.len()][other.len()]
 }
-
-#[cfg(test)]
-#[path = "endpoint_tests.rs"]
-mod tests;

@@ -4,6 +4,8 @@
 
 use proptest::prelude::*;
 
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV6};
+
 use super::*;
 
 #[track_caller]
@@ -50,9 +52,66 @@ fn types_that_are_refused() {
     refuse("127.0.0.1:8080", &format!("unknown endpoint type '127.0.0.1'; {known}"));
     refuse(":8080", &format!("unknown endpoint type ''; {known}"));
     refuse("port=8080", "'port=8080' does not begin with an endpoint type; write for example 'tcp:8080'");
-    let use_these = "is not supported yet; use 'tcp', 'tcp6' or 'unix'";
-    refuse("ssl:443:privateKey=k.pem", &format!("endpoint type 'ssl' {use_these}"));
-    refuse("systemd:domain=INET:index=0", &format!("endpoint type 'systemd' {use_these}"));
+}
+
+#[test]
+fn tls_endpoints_name_their_files_as_in_twisted() {
+    let check = |text: &str, address: &str, key: &str, certificate: &str, chain: Option<&str>| {
+        let endpoint: Endpoint = text.parse().unwrap_or_else(|error| panic!("{text}: {error}"));
+        let path = PathBuf::from;
+        let files = TlsFiles { certificate: path(certificate), private_key: path(key), chain: chain.map(path) };
+        assert_eq!((endpoint.address().to_string().as_str(), endpoint.tls()), (address, Some(&files)), "{text}");
+    };
+    check("ssl:443", "0.0.0.0:443", "server.pem", "server.pem", None);
+    check("ssl:443:privateKey=k.pem", "0.0.0.0:443", "k.pem", "k.pem", None);
+    check("ssl:port=443:privateKey=k.pem:certKey=c.pem", "0.0.0.0:443", "k.pem", "c.pem", None);
+    let all = r"ssl:443:privatekey=k.pem:certkey=c\:d.pem:extracertchain=chain.pem:interface=127.0.0.1:backlog=9";
+    check(all, "127.0.0.1:443", "k.pem", "c:d.pem", Some("chain.pem"));
+    assert_eq!(all.parse::<Endpoint>().unwrap().options().backlog, 9);
+    check(r"ssl:443:interface=\:\:1", "[::1]:443", "server.pem", "server.pem", None);
+    assert_eq!("tcp:443".parse::<Endpoint>().unwrap().tls(), None);
+}
+
+#[test]
+fn tls_endpoints_that_are_refused() {
+    let example = "write for example 'ssl:443:privateKey=key.pem:certKey=cert.pem'";
+    refuse("ssl", &format!("the port is missing; {example}"));
+    refuse("ssl:x", "port 'x' is not a number between 0 and 65535");
+    refuse("ssl:443:certKey=", &format!("'certKey' names no file; {example}"));
+    refuse(
+        "ssl:443:key=k.pem",
+        "unknown option 'key'; known options are 'port', 'interface', 'backlog', 'privateKey', \
+         'certKey', 'extraCertChain'",
+    );
+    refuse("ssl:443:certkeys=c.pem", "unknown option 'certkeys'; did you mean 'certKey'?");
+    refuse(
+        "ssl:443:sslmethod=TLSv1_METHOD",
+        "leave out 'sslmethod': TLS 1.3 and 1.2 are spoken, whichever the client prefers",
+    );
+    refuse("ssl:443:dhParameters=dh.pem", "leave out 'dhParameters': keys are agreed upon by elliptic curves");
+}
+
+#[test]
+fn sockets_of_systemd() {
+    let check = |text: &str, printed: &str| {
+        let endpoint: Endpoint = text.parse().unwrap_or_else(|error| panic!("{text}: {error}"));
+        assert!(endpoint.is_inherited());
+        assert_eq!(endpoint.to_string(), printed);
+        assert_eq!(endpoint.address(), &Address::Unix(Some(printed.into())), "a name of its own");
+    };
+    check("systemd:domain=INET:index=0", "systemd:domain=INET:index=0");
+    check("systemd:INET6:name=web.socket", "systemd:domain=INET6:name=web.socket");
+    check(r"systemd:UNIX:name=a\:b", r"systemd:domain=UNIX:name=a\:b");
+    check("systemd", "systemd:index=0");
+    check("systemd:index=3", "systemd:index=3");
+    refuse("systemd:domain=INET:index=0:name=x", "give 'index' or 'name', not both: each says which socket it is");
+    refuse("systemd:domain=INET:index=-1", "index '-1' is not a number; the first socket is 'index=0'");
+    refuse(
+        "systemd:domain=inet4",
+        "domain 'inet4' is not one of 'INET', 'INET6', 'UNIX'; write for example 'systemd:domain=INET:index=0'",
+    );
+    refuse("systemd:INET:name=", "the name of the socket is missing");
+    refuse("systemd:INET:idnex=0", "unknown option 'idnex'; did you mean 'index'?");
 }
 
 #[test]
@@ -127,6 +186,8 @@ fn urls_are_ones_to_click() {
     check("tcp:80:interface=10.0.0.7", "10.0.0.7:80", "http://10.0.0.7:80/");
     check("tcp6:8080", "[::]:8080", "http://[::1]:8080/");
     check("tcp6:8080", "[2001:db8::7]:8080", "http://[2001:db8::7]:8080/");
+    check("ssl:443", "0.0.0.0:443", "https://127.0.0.1:443/");
+    check(r"ssl:443:interface=\:\:1", "[::1]:443", "https://[::1]:443/");
     let unix: Endpoint = "unix:/run/web.sock".parse().unwrap();
     assert_eq!(unix.url(unix.address()), "unix:/run/web.sock");
 }
@@ -142,8 +203,17 @@ fn endpoints() -> impl Strategy<Value = Endpoint> {
     let unix = (r"[a-z/:=\\ %.\n]{1,20}", proptest::option::of(0..=0o777_u32))
         .prop_map(|(path, unix_mode)| Endpoint { unix_mode, ..Endpoint::unix(path) });
     let backlog = prop_oneof![Just(ListenOptions::default().backlog), 1..=u32::MAX];
-    (prop_oneof![tcp, scoped, everywhere, unix], backlog)
-        .prop_map(|(endpoint, backlog)| Endpoint { backlog, ..endpoint })
+    let bound = (prop_oneof![tcp.clone(), scoped, everywhere, unix], backlog.clone());
+    let path = || r"[a-z/:=\\ %.]{1,20}".prop_map(PathBuf::from);
+    let files = (path(), path(), proptest::option::of(path()));
+    let ssl = (tcp, files, backlog).prop_map(|(endpoint, (certificate, private_key, chain), backlog)| {
+        Endpoint { backlog, ..endpoint }.with_tls(TlsFiles { certificate, private_key, chain })
+    });
+    let domain = prop_oneof![Just(Domain::Inet), Just(Domain::Inet6), Just(Domain::Unix)];
+    let which = prop_oneof![any::<usize>().prop_map(Which::Index), r"[a-z:=\\ .]{1,9}".prop_map(Which::Name)];
+    let systemd =
+        (proptest::option::of(domain), which).prop_map(|(domain, which)| Endpoint::systemd(Systemd { domain, which }));
+    prop_oneof![bound.prop_map(|(endpoint, backlog)| Endpoint { backlog, ..endpoint }), ssl, systemd]
 }
 
 proptest! {
@@ -154,7 +224,7 @@ proptest! {
     }
 
     #[test]
-    fn no_text_makes_it_panic_and_every_error_is_one_line(text in r"((tcp6?|unix|ssl):)?[a-z0-9:=\\%. \n]{0,30}|\PC*") {
+    fn no_text_makes_it_panic_and_every_error_is_one_line(text in r"((tcp6?|unix|ssl|systemd):)?[a-z0-9:=\\%. \n]{0,30}|\PC*") {
         match text.parse::<Endpoint>() {
             Ok(endpoint) => prop_assert_eq!(endpoint.to_string().parse::<Endpoint>(), Ok(endpoint)),
             Err(error) => prop_assert!(!error.to_string().contains('\n')),
