@@ -58,6 +58,11 @@ fn succeeded(output: Output, log: &str) -> String {
     said
 }
 
+const LINTED: &[&str] = &["--linted"];
+
+/// Any port, for this machine alone.
+const PLAIN: &[&str] = &["--listen", "tcp:0:interface=127.0.0.1"];
+
 type Environment = Vec<(&'static str, String)>;
 
 struct Server {
@@ -67,13 +72,11 @@ struct Server {
 }
 
 impl Server {
-    fn start(python: &Path, application: &str, environment: Environment) -> Server {
-        Server::start_at("tcp:0:interface=127.0.0.1", python, application, environment)
-    }
-
-    fn start_at(endpoint: &str, python: &Path, application: &str, environment: Environment) -> Server {
+    /// Serves with these options, which say where to listen.
+    fn start(options: &[&str], python: &Path, application: &str, environment: Environment) -> Server {
         let mut process = quiet(Path::new(env!("CARGO_BIN_EXE_handwound")))
-            .args(["web", "--listen", endpoint, "--app-dir", "tests/frameworks"])
+            .args(["web", "--app-dir", "tests/frameworks"])
+            .args(options)
             .args(["--wsgi", application, "--python"])
             .arg(python)
             .envs(environment)
@@ -124,14 +127,17 @@ struct Case<'a> {
     packages: &'a [&'a str],
     application: &'a str,
     kind: &'a str,
-    linted: bool,
+    /// For the command.
+    serving: &'a [&'a str],
+    /// For `check.py`.
+    checking: &'a [&'a str],
 }
 
 impl Case<'_> {
     /// Starts the application and has `check.py` use it as clients do. `prepared` gives it an environment.
     fn run(&self, prepared: impl FnOnce(&Path) -> Environment) {
         let Some(python) = python_with(self.test, self.packages) else { return };
-        let server = Server::start(&python, self.application, prepared(&python));
+        let server = Server::start(self.serving, &python, self.application, prepared(&python));
         self.check(&python, &server, &server.port);
         server.stop();
     }
@@ -140,7 +146,7 @@ impl Case<'_> {
     fn check(&self, python: &Path, server: &Server, port: &str) {
         let mut check = quiet(python);
         check.arg(folder().join("check.py")).args(["127.0.0.1", port, self.kind]);
-        let output = check.args(self.linted.then_some("--linted")).output().unwrap();
+        let output = check.args(self.checking).output().unwrap();
         let report = succeeded(output, &server.log.lock().unwrap());
         assert!(report.lines().filter(|line| line.starts_with("ok ")).count() >= 8, "too few checks ran:\n{report}");
         for skipped in report.lines().filter_map(|line| line.strip_prefix("skipped ")) {
@@ -152,14 +158,15 @@ impl Case<'_> {
 /// An application of one file, as it is.
 fn plain(kind: &str, packages: &[&str]) {
     let application = format!("{kind}_app:application");
-    Case { test: kind, packages, application: &application, kind, linted: false }.run(|_| Vec::new());
+    Case { test: kind, packages, application: &application, kind, serving: PLAIN, checking: &[] }.run(|_| Vec::new());
 }
 
 /// The same inside WebTest's lint.
 fn linted(kind: &str, packages: &[&str]) {
     let (test, application) = (format!("{kind}_linted"), format!("linted:{kind}"));
     let packages = &[packages, &["WebTest"]].concat();
-    Case { test: &test, packages, application: &application, kind, linted: true }.run(|_| Vec::new());
+    Case { test: &test, packages, application: &application, kind, serving: PLAIN, checking: LINTED }
+        .run(|_| Vec::new());
 }
 
 macro_rules! frameworks {
@@ -188,14 +195,15 @@ frameworks! {
 #[test]
 fn flask_from_a_factory() {
     let (test, application) = ("flask_from_a_factory", "factory_app:create_app(kind='flask')");
-    Case { test, packages: &["Flask"], application, kind: "flask", linted: false }.run(|_| Vec::new());
+    Case { test, packages: &["Flask"], application, kind: "flask", serving: PLAIN, checking: &[] }.run(|_| Vec::new());
 }
 
 /// Needs no package: `wsgiref.validate` is Python's own.
 #[test]
 fn validated() {
     let application = "validated_app:application";
-    Case { test: "validated", packages: &[], application, kind: "validated", linted: true }.run(|_| Vec::new());
+    Case { test: "validated", packages: &[], application, kind: "validated", serving: PLAIN, checking: LINTED }
+        .run(|_| Vec::new());
 }
 
 #[test]
@@ -206,7 +214,7 @@ fn the_checkers_findings_are_noted() {
 }
 
 /// A Django site in a folder of its own: database, superuser, collected static files.
-fn django_site(test: &str, packages: &[&str], application: &str, kind: &str, static_by: &str) {
+fn django_site(case: &Case<'_>, static_by: &str) {
     let site = tempfile::tempdir().unwrap();
     let environment = [
         ("SITE_FOLDER", site.path().to_str().unwrap().to_owned()),
@@ -214,8 +222,7 @@ fn django_site(test: &str, packages: &[&str], application: &str, kind: &str, sta
         ("DJANGO_SETTINGS_MODULE", "django_site.settings".to_owned()),
         ("DJANGO_SUPERUSER_PASSWORD", "correct horse".to_owned()),
     ];
-    let linted = application.starts_with("linted");
-    Case { test, packages, application, kind, linted }.run(|python| {
+    case.run(|python| {
         let superuser = ["createsuperuser", "--username", "ada", "--email", "ada@example.com"];
         for command in [&["migrate"][..], &superuser, &["collectstatic"]] {
             let mut manage = quiet(python);
@@ -226,26 +233,56 @@ fn django_site(test: &str, packages: &[&str], application: &str, kind: &str, sta
     });
 }
 
+const SITE: Case<'_> = Case {
+    test: "django_admin",
+    packages: &["Django"],
+    application: "django_site.wsgi:application",
+    kind: "django_site",
+    serving: PLAIN,
+    checking: &[],
+};
+
 #[test]
 fn django_admin() {
-    django_site("django_admin", &["Django"], "django_site.wsgi:application", "django_site", "view");
+    django_site(&SITE, "view");
 }
 
 #[test]
 fn django_admin_linted() {
-    django_site("django_admin_linted", &["Django", "WebTest"], "linted:django_site", "django_site", "view");
+    let (packages, application) = (&["Django", "WebTest"], "linted:django_site");
+    django_site(&Case { test: "django_admin_linted", packages, application, checking: LINTED, ..SITE }, "view");
 }
 
 #[test]
 fn django_admin_with_whitenoise() {
-    let packages = &["Django", "whitenoise"];
-    django_site(
-        "django_admin_with_whitenoise",
-        packages,
-        "django_site.wsgi:application",
-        "django_whitenoise",
-        "whitenoise",
-    );
+    let (packages, kind) = (&["Django", "whitenoise"], "django_whitenoise");
+    django_site(&Case { test: "django_admin_with_whitenoise", packages, kind, ..SITE }, "whitenoise");
+}
+
+#[test]
+fn django_admin_in_two_processes() {
+    let serving = &[PLAIN, &["--workers", "2"]].concat();
+    django_site(&Case { test: "django_admin_in_two_processes", serving, ..SITE }, "view");
+}
+
+/// Bottle, which writes the scheme of the request into its redirects.
+#[test]
+fn bottle_over_https() {
+    let test = "bottle_over_https";
+    let folder = tempfile::tempdir().unwrap();
+    let (key, certificate) = (folder.path().join("key.pem"), folder.path().join("certificate.pem"));
+    let subject = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"];
+    let mut openssl = Command::new("openssl");
+    openssl.args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]).args(subject);
+    let made = openssl.arg("-keyout").arg(&key).arg("-out").arg(&certificate).output();
+    if !made.is_ok_and(|output| output.status.success()) {
+        return tell(&format!("SKIPPED frameworks::{test}: there is no openssl that makes a certificate"));
+    }
+    let files = format!("privateKey={}:certKey={}", key.display(), certificate.display());
+    let serving = &["--listen", &format!("ssl:0:interface=127.0.0.1:{files}")];
+    let checking = &["--tls", certificate.to_str().unwrap()];
+    let application = "bottle_app:application";
+    Case { test, packages: &["bottle"], application, kind: "bottle", serving, checking }.run(|_| Vec::new());
 }
 
 /// nginx in front, with the very configuration that the page for gunicorn's users shows.
@@ -300,9 +337,14 @@ fn flask_behind_nginx() {
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("shop.sock");
     let application = "flask_app:application";
-    let server = Server::start_at(&format!("unix:{}:mode=666", socket.display()), &python, application, Vec::new());
+    let serving = &["--listen", &format!("unix:{}:mode=666", socket.display())];
+    let server = Server::start(serving, &python, application, Vec::new());
     let nginx = Nginx::start(&socket);
-    Case { test, packages: &[], application, kind: "behind_nginx", linted: false }.check(&python, &server, &nginx.port);
+    Case { test, packages: &[], application, kind: "behind_nginx", serving, checking: &[] }.check(
+        &python,
+        &server,
+        &nginx.port,
+    );
     drop(nginx);
     server.stop();
 }
