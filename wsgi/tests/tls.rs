@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use handwound_testkit::{Break, Choices, Parting, Sim, Way, explore, seeds};
 use handwound_wsgi::testing::Server;
+use handwound_wsgi::testing::prelude::sleep;
 use handwound_wsgi::testing::tls::{TlsClient, client_config, serve};
 use handwound_wsgi::{Call, Failure, SiteConfig};
 use rustls::version::{TLS12, TLS13};
@@ -202,6 +203,8 @@ fn a_truncated_request_is_none_and_a_whole_one_is_answered() {
                 let count = Arc::clone(&calls);
                 let counting = move |call: &Call| {
                     count.fetch_add(1, Ordering::Relaxed);
+                    // Still at it when the client's end comes.
+                    sleep(Duration::from_secs(10));
                     told(call)
                 };
                 let server = serve(sim, 1, counting, SiteConfig::default());
@@ -389,7 +392,7 @@ fn a_stop_lets_what_is_under_way_end_with_a_last_word() {
         &sim,
         1,
         |call: &Call| -> Result<&'static str, Failure> {
-            handwound_wsgi::testing::prelude::sleep(Duration::from_secs(5));
+            sleep(Duration::from_secs(5));
             call.start_response("200 OK", &[])?;
             Ok("done")
         },
