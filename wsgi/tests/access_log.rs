@@ -120,6 +120,21 @@ fn who_leaves_before_the_response_is_noted_once() {
     });
 }
 
+#[test]
+fn what_a_stop_cuts_is_noted() {
+    explore(seeds(100), |sim| {
+        let (server, entries) = serve(sim);
+        server.get(sim, "/sleep");
+        sim.advance(Duration::from_secs(2));
+        let stop = server.event_loop.call_from_thread(|event_loop| {
+            event_loop.stop_within(Duration::from_secs(2)).unwrap();
+        });
+        stop.unwrap();
+        sim.advance(Duration::from_secs(60));
+        assert_eq!(*entries.0.lock().unwrap(), ["127.0.0.1 GET /sleep 499 0 cut 4s"]);
+    });
+}
+
 /// Whenever the client is gone: what it was sent of is noted, and nothing twice.
 #[test]
 fn no_request_is_noted_twice() {

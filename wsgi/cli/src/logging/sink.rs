@@ -14,6 +14,9 @@ use super::writer::Writer;
 /// How many bytes of lines may wait for a disk.
 pub const QUEUED_BYTES_MAX: usize = 4 << 20;
 
+/// How much memory for lines is kept while there are none.
+const KEPT_BYTES_MAX: usize = 64 << 10;
+
 /// How long the thread lets lines gather after it has written some. Lines that come alone do not wait.
 const GATHER: Duration = Duration::from_millis(5);
 
@@ -127,6 +130,8 @@ impl Shared {
                 note(format_args!("handwound: {news}"));
             }
             lines.clear();
+            // Of a burst nothing is kept.
+            lines.shrink_to(KEPT_BYTES_MAX);
             let mut state = self.state();
             state.dealt_with = goal;
             self.done.notify_all();
