@@ -45,9 +45,13 @@ pub struct Master {
 impl Master {
     /// Runs the command, on a port of its own, with `app` as the application.
     pub fn run(app: &str, arguments: &[&str], configure: impl FnOnce(&mut Command)) -> Master {
+        Master::run_as(Command::new(env!("CARGO_BIN_EXE_handwound")), app, arguments, configure)
+    }
+
+    /// The same, with another command.
+    pub fn run_as(mut command: Command, app: &str, arguments: &[&str], configure: impl FnOnce(&mut Command)) -> Master {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("app.py"), app).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_handwound"));
         command.args(["web", "app:application", "--listen", "tcp:0:interface=127.0.0.1"]).args(arguments);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).current_dir(folder.path());
         // A change within a second is a change.

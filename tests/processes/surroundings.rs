@@ -3,11 +3,12 @@
 use std::fs;
 use std::io::Write;
 use std::os::unix::net::{UnixDatagram, UnixStream};
-use std::process::Stdio;
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use crate::client::get;
-use crate::harness::{APP, DEADLINE, Master};
+use crate::client::{get, until_answered};
+use crate::harness::{APP, DEADLINE, Master, version};
 
 #[test]
 fn a_service_manager_is_told_of_the_start_a_reload_and_the_end() {
@@ -93,6 +94,35 @@ fn other_signals_of_a_server_end_nobody() {
         assert!(start.elapsed() < DEADLINE, "it was not replaced");
     }
     master.stop();
+}
+
+/// As a wheel has it: the package, and the same library in it as a module.
+#[test]
+#[cfg(target_os = "linux")]
+fn workers_of_a_python_that_runs_already_are_such_ones_too() {
+    let packages = tempfile::tempdir().unwrap();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let library = Path::new(env!("CARGO_BIN_EXE_handwound")).parent().unwrap().join("deps/libhandwound_python.so");
+    let package = packages.path().join("handwound");
+    let copied = Command::new("cp").arg("-r").arg(root.join("wsgi/python/handwound")).arg(&package).status().unwrap();
+    assert!(copied.success());
+    fs::copy(library, package.join("_native.so")).unwrap();
+    let mut python = Command::new(env!("HANDWOUND_BUILT_WITH"));
+    python.args(["-m", "handwound"]);
+    let mut master = Master::run_as(python, APP, &["-w", "2"], |command| {
+        command.env("PYTHONPATH", packages.path());
+    });
+    master.serves();
+    master.ready(2);
+    assert_eq!(get(master.port, "/").multiprocess, "True");
+    master.change(&version("two"));
+    master.signal("HUP");
+    master.line("all workers are new");
+    until_answered(master.port, "two");
+    // Python has a handler of its own for this one, which would raise at the end.
+    master.signal("INT");
+    let (status, said) = master.end();
+    assert!(status.success(), "{said:#?}");
 }
 
 #[test]

@@ -56,24 +56,21 @@ pub unsafe extern "C" fn handwound_main(argc: c_int, argv: *const *const c_char,
 /// with the name of the program. Returns the exit code; may end the process.
 #[pyfunction]
 pub fn main(py: Python<'_>, argv: Vec<OsString>) -> c_int {
-    match Arguments::read(&argv) {
+    let web = match Arguments::read(&argv) {
         Ok(Arguments { command: Command::Web(web), .. }) if web.python.is_some() => {
             return fail(
                 "--python is not for a handwound that was installed with pip: it runs in the Python that it was \
                          installed for; leave it out, or install handwound in the other environment",
             );
         }
-        Ok(Arguments { command: Command::Web(web), .. }) if web.serving.processes.is_supervised() && !is_worker() => {
-            return watch_over_workers(py, &web, &argv);
-        }
-        Ok(_) => {}
+        Ok(Arguments { command: Command::Web(web), .. }) => web,
         Err(Refusal::Asked(answer)) => {
             // Whoever closes the pipe early has read enough.
             let _ = io::stdout().write_all(answer.as_bytes());
             return 0;
         }
         Err(Refusal::Wrong(line)) => return fail(&line),
-    }
+    };
     // From here on the signals are ours, as they are where Python is started by us: its own handlers would never run
     // while this thread serves.
     let dropped = || -> PyResult<()> {
@@ -82,6 +79,9 @@ pub fn main(py: Python<'_>, argv: Vec<OsString>) -> c_int {
     };
     if let Err(error) = dropped() {
         return shown(py, &error);
+    }
+    if web.serving.processes.is_supervised() && !is_worker() {
+        return watch_over_workers(py, &web, &argv);
     }
     let outcome = py.detach(|| catch_unwind(AssertUnwindSafe(|| run(&argv, None))));
     outcome.unwrap_or(101)
