@@ -13,6 +13,7 @@
 
 mod call;
 mod follow;
+mod open;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
@@ -27,7 +28,7 @@ use crate::writers::Writers;
 use follow::{ForRoom, Next, Rare};
 
 pub use call::{BodyReader, Call};
-pub use follow::OpenCall;
+pub use open::OpenCall;
 
 /// Bytes of one response that may wait between its worker and the reactor.
 #[derive(Clone, Copy, Debug)]
@@ -113,6 +114,11 @@ impl State {
         {
             head.set_content_length_if_absent(bytes);
         }
+    }
+
+    /// Whether the reactor has to be told of what waits for it: a whole body counts on the end of the call for that.
+    fn note_waiting(&mut self) -> bool {
+        !self.waiting.is_empty() && !self.disconnected && !std::mem::replace(&mut self.notified, true)
     }
 
     /// Whether a write could succeed now, or after a wait.
@@ -269,6 +275,12 @@ impl Exchange {
         self.marks.high_bytes.saturating_sub(state.waiting.len())
     }
 
+    /// Whether it is worth while to go on writing: not for a few bytes at a time.
+    fn has_room(&self, state: &State) -> bool {
+        state.waiting.len() <= self.marks.high_bytes / 2
+    }
+
+    #[inline]
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("nothing panics under the exchange's lock")
     }
@@ -289,6 +301,7 @@ impl Exchange {
     }
 
     /// The response ends like this. Whether the reactor has to be told.
+    #[inline]
     fn conclude(&self, mut state: MutexGuard<'_, State>, outcome: Outcome) -> bool {
         state.ended = true;
         state.outcome = Some(match outcome {
@@ -318,6 +331,7 @@ impl Exchange {
     }
 
     /// The answer is on its way before the next application runs; only the wake may wait for the batch.
+    #[inline]
     fn tell_from_worker(&self, notify: bool, worker: &mut Worker<'_>) {
         if worker.has_backlog() {
             if notify {
@@ -344,6 +358,7 @@ pub(crate) struct Link {
 
 impl Call {
     /// The application has returned, or failed. What goes on with the call now, on this worker.
+    #[inline]
     fn returned(&self, failure: Option<Failure>, worker: &mut Worker<'_>) -> Option<Next> {
         let exchange = &*self.exchange;
         exchange.watched.visit();

@@ -54,6 +54,7 @@ fn spec_37_one_range_is_a_206() {
     packed.has("Content-Encoding", "gzip");
 }
 
+/// RFC 9110 section 14.6.
 #[test]
 fn spec_37_several_ranges_are_a_multipart() {
     let served = digits();
@@ -86,6 +87,7 @@ fn spec_37_parts_of_large_files_are_exact() {
     assert_eq!((at(&content[..100_000]), at(&content[200_000..])), (1, 1));
 }
 
+/// RFC 9110 section 15.5.17.
 #[test]
 fn spec_37_ranges_of_nothing_are_a_416() {
     let served = digits();
@@ -108,7 +110,7 @@ fn spec_37_ranges_that_mean_nothing_are_ignored() {
     served.ask("GET", "/digits.txt", &[("Range", "bytes=0-1"), ("Range", "bytes=2-3")]).check(200, DIGITS);
 }
 
-/// A request of 8 KiB can name thousands of ranges, and each costs more than it asks for.
+/// A request of 8 KiB can name thousands of ranges, and each costs more than it asks for (RFC 9110 section 14.2).
 #[test]
 fn spec_37_very_many_ranges_are_answered_with_the_file_once() {
     let served = digits();
@@ -122,6 +124,7 @@ fn spec_37_very_many_ranges_are_answered_with_the_file_once() {
     range(&none, "bytes=0-0").check(200, DIGITS);
 }
 
+/// RFC 9110 section 13.1.5.
 #[test]
 fn spec_37_if_range_gives_a_part_of_the_very_same_state_only() {
     let served = digits();
@@ -136,6 +139,7 @@ fn spec_37_if_range_gives_a_part_of_the_very_same_state_only() {
     ask(&etag).check(200, DIGITS);
 }
 
+/// RFC 9110 section 15.4.5.
 #[test]
 fn spec_37_a_client_that_has_the_file_gets_a_304() {
     let served = digits();

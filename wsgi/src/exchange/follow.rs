@@ -9,25 +9,24 @@
 //!
 //! Few calls ask for any of it. The others pay for it with one look at an empty place.
 
-use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, MutexGuard};
 
 use handwound_reactor::{EventLoop, Job, JobRefused, ThreadPool, Worker};
 
-use super::{Call, Exchange, Outcome, State};
+use super::{Call, Exchange, OpenCall, Outcome, State};
 use crate::application::{Application, Failure, WriteError};
 use crate::request::Request;
 
 /// Part of what the exchange's lock guards, once a call has asked for it.
 #[derive(Default)]
 pub(crate) struct Rare {
-    next: Option<Next>,
-    is_open: bool,
+    pub(super) next: Option<Next>,
+    pub(super) is_open: bool,
     /// Where the application ran that has returned with its response open.
-    home: Option<ThreadPool>,
-    for_room: Option<ForRoom>,
+    pub(super) home: Option<ThreadPool>,
+    pub(super) for_room: Option<ForRoom>,
     on_disconnect: Vec<OnDisconnect>,
 }
 
@@ -47,13 +46,13 @@ impl Rare {
 
 /// Who goes on with a call. It holds no exchange, since an exchange holds it.
 pub(crate) struct Next {
-    on: On,
+    pub(super) on: On,
     application: Arc<dyn Application>,
     below: Option<Arc<Request>>,
 }
 
 /// Where it goes on.
-enum On {
+pub(super) enum On {
     Pool(ThreadPool),
     /// On the pool where it is, once the client has taken some of what waits for it.
     Room,
@@ -61,8 +60,8 @@ enum On {
 
 /// What a call waits with for room; no thread waits for it.
 pub(crate) struct ForRoom {
-    pool: ThreadPool,
-    next: Next,
+    pub(super) pool: ThreadPool,
+    pub(super) next: Next,
 }
 
 impl Call {
@@ -95,12 +94,37 @@ impl Call {
     }
 
     /// Once the application that runs now has returned, and has not failed, `application` goes on with this call when
-    /// there is [room](Call::room_bytes) for more of the response: at once, or when the client has read on. No worker waits
-    /// for that, so who sends much to slow readers, and can stop in between, holds up nobody. Any thread; does nothing after
+    /// there is [room](Call::room_bytes) for half of what may wait at least: at once, or when the client has read on. No
+    /// worker waits for that, so who sends much to slow readers, and can stop in between, holds up nobody. Any thread; does nothing after
     /// the end of the call.
     ///
     /// It runs on the same pool, but [without its hook](handwound_reactor::Worker::unhooked): it holds no interpreter's
     /// lock. If the client leaves before, it is dropped. If the pool takes no more jobs, the response is cut.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    ///
+    /// use handwound_wsgi::{Application, Call, Failure};
+    ///
+    /// /// A million lines, at the client's pace.
+    /// struct Lines(u32);
+    ///
+    /// impl Application for Lines {
+    ///     fn call(&self, call: &Call) -> Result<(), Failure> {
+    ///         if !call.is_started() {
+    ///             call.start_response("200 OK", &[])?;
+    ///         }
+    ///         for line in self.0..1_000_000 {
+    ///             if call.room_bytes()? < 100 {
+    ///                 call.go_on_with_room(Arc::new(Lines(line)));
+    ///                 break;
+    ///             }
+    ///             call.write(format!("line {line}\n").as_bytes())?;
+    ///         }
+    ///         Ok(())
+    ///     }
+    /// }
+    /// ```
     pub fn go_on_with_room(&self, application: Arc<dyn Application>) {
         self.set_next(On::Room, application);
     }
@@ -147,7 +171,7 @@ impl Call {
     /// ```
     pub fn keep_open(&self) -> OpenCall {
         self.ask(|rare| rare.is_open = true);
-        OpenCall { call: self.clone(), is_over: false }
+        OpenCall::new(self.clone())
     }
 
     /// Has `tell` called when the client leaves before the response has ended; at once and on this thread if it has
@@ -187,7 +211,7 @@ impl Call {
         }
     }
 
-    fn conclude_in(&self, state: MutexGuard<'_, State>, outcome: Outcome) {
+    pub(super) fn conclude_in(&self, state: MutexGuard<'_, State>, outcome: Outcome) {
         let exchange = &*self.exchange;
         match exchange.conclude(state, outcome) {
             true => exchange.notifier.notify(),
@@ -197,82 +221,8 @@ impl Call {
     }
 }
 
-/// A [`Call`] whose response goes on when its application has returned; see [`Call::keep_open`]. Dropped without an end
-/// it counts as failed, so that no client waits for ever.
-#[must_use = "dropped, it fails the response"]
-#[derive(Debug)]
-pub struct OpenCall {
-    call: Call,
-    is_over: bool,
-}
-
-impl OpenCall {
-    /// The response is complete. If it never began, it is a failure: a 500.
-    ///
-    /// As if the application returned now: what it was [handed over](Call::hand_over) to since, or is to
-    /// [go on](Call::go_on_with_room) with room, follows first.
-    pub fn finish(mut self) {
-        self.is_over = true;
-        self.end(Outcome::Finished);
-    }
-
-    /// The response cannot be completed: as if the application had returned this.
-    pub fn fail(mut self, failure: Failure) {
-        self.is_over = true;
-        self.end(Outcome::Failed(failure));
-    }
-
-    fn end(&self, outcome: Outcome) {
-        let exchange = &*self.call.exchange;
-        exchange.watched.visit();
-        let mut state = exchange.state();
-        let Some(rare) = state.rare.as_mut().filter(|rare| rare.is_open) else { return };
-        rare.is_open = false;
-        if !matches!(outcome, Outcome::Finished) || rare.next.is_none() {
-            return self.call.conclude_in(state, outcome);
-        }
-        // Before the application has returned, its return follows.
-        let Some(home) = rare.home.take() else { return };
-        let next = rare.next.take().expect("it is there: looked at above");
-        match next.on {
-            On::Pool(ref pool) => {
-                let pool = pool.clone();
-                drop(state);
-                next.queue(&self.call, &pool);
-            }
-            On::Room if state.disconnected => {
-                self.call.conclude_in(state, Outcome::Failed(Failure::ClientDisconnected));
-            }
-            On::Room if exchange.room(&state) > 0 => {
-                drop(state);
-                next.queue(&self.call, &home);
-            }
-            On::Room => {
-                state.rare.get_or_insert_default().for_room = Some(ForRoom { pool: home, next });
-                drop(state);
-                exchange.notifier.remote().flush();
-            }
-        }
-    }
-}
-
-impl Deref for OpenCall {
-    type Target = Call;
-
-    fn deref(&self) -> &Call {
-        &self.call
-    }
-}
-
-impl Drop for OpenCall {
-    fn drop(&mut self) {
-        if !self.is_over {
-            self.end(Outcome::Failed(Failure::new("the response was kept open, and then dropped without an end")));
-        }
-    }
-}
-
 /// Runs an application. A panic is a failure.
+#[inline]
 pub(super) fn run(application: &dyn Application, call: &Call) -> Option<Failure> {
     match catch_unwind(AssertUnwindSafe(|| application.call(call))) {
         Ok(returned) => returned.err(),
@@ -289,6 +239,7 @@ pub(super) fn guarded(callback: impl FnOnce()) {
 
 /// The application of a call that has asked for something has returned, or failed. What goes on with it now, on this
 /// worker.
+#[cold]
 pub(super) fn returned(
     call: &Call,
     mut state: MutexGuard<'_, State>,
@@ -317,14 +268,15 @@ pub(super) fn returned(
                 let _nobody = exchange.conclude(state, Outcome::Failed(Failure::ClientDisconnected));
                 return None;
             }
-            if exchange.room(&state) > 0 {
+            if exchange.has_room(&state) {
                 return Some(next);
             }
             // The reactor is told of what waits, or knows, and takes this with it.
             let for_room = ForRoom { pool: worker.pool(), next };
             state.rare.get_or_insert_default().for_room = Some(for_room);
+            let notify = state.note_waiting();
             drop(state);
-            exchange.tell_from_worker(false, worker);
+            exchange.tell_from_worker(notify, worker);
         }
         Some(Next { on: On::Pool(pool), application, below }) => {
             let next = Next { on: On::Pool(pool.clone()), application, below };
@@ -337,8 +289,9 @@ pub(super) fn returned(
         }
         None if is_open => {
             rare.home = Some(worker.pool());
+            let notify = state.note_waiting();
             drop(state);
-            exchange.tell_from_worker(false, worker);
+            exchange.tell_from_worker(notify, worker);
         }
         None => {
             let notify = exchange.conclude(state, Outcome::Finished);
@@ -370,7 +323,7 @@ fn run_on(application: &dyn Application, call: &Call, without_hook: bool, worker
 }
 
 impl Next {
-    fn queue(self, call: &Call, pool: &ThreadPool) {
+    pub(super) fn queue(self, call: &Call, pool: &ThreadPool) {
         let job = self.into_job(call);
         match pool.queue_job(job.clone()) {
             Ok(()) => pool.wake_for_backlog(),
