@@ -1,7 +1,5 @@
 """The reactor of a program that the command ``handwound web`` serves."""
 
-from __future__ import annotations
-
 import threading
 from typing import Any, Callable, Tuple
 

@@ -1,7 +1,5 @@
 """What a reactor is: `Reactor`, of which `handwound.internet.reactor` is one, and what its methods return."""
 
-from __future__ import annotations
-
 import signal
 import threading
 from types import FrameType

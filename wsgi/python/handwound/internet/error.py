@@ -40,8 +40,8 @@ class CannotListenError(OSError):
     """
 
     def __init__(self, interface: str, port: int, socketError: OSError) -> None:
-        # With the system's own code, `errno` and the like are there too.
-        super().__init__(socketError.errno, socketError.strerror)
+        # With the system's own number, `errno` and the like are there too; a name without an address has none.
+        super().__init__(socketError.errno, socketError.strerror or str(socketError))
         self.interface = interface
         self.port = port
         self.socketError = socketError

@@ -1,7 +1,5 @@
 """Threads for what blocks."""
 
-from __future__ import annotations
-
 from typing import Any, Callable, List, Optional
 
 from handwound import _native
@@ -32,7 +30,7 @@ class ThreadPool:
         self.name = name
 
     @classmethod
-    def _around(cls, native: _native.ThreadPool, name: str) -> ThreadPool:
+    def _around(cls, native: _native.ThreadPool, name: str) -> "ThreadPool":
         """One that is there already, and whose owner starts and stops it."""
         pool = cls.__new__(cls)
         pool._native = native

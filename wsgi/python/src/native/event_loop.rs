@@ -14,7 +14,7 @@ use std::{io, thread};
 use handwound_reactor::{
     Address, EventLoop, ListenOptions, Listening, MioReactor, OsThreads, PoolConfig, Remote, Stopped, ThreadPool,
 };
-use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 
 use super::callbacks::{Call, PyCallbacks, duration};
@@ -166,7 +166,7 @@ impl PyEventLoop {
         (options.backlog, options.unix_mode) = (backlog, unix_mode);
         let outcome = self.ask(py, move |event_loop| {
             let site = plan.build(event_loop).map_err(PyValueError::new_err)?;
-            let listening = site.listen(event_loop, &at, &options)?;
+            let listening = site.listen(event_loop, &at, &options).map_err(system_error)?;
             let local = listening.local_address().clone();
             let number = LISTENING.with_borrow_mut(|all| {
                 let number = all.keys().next_back().map_or(0, |last| last + 1);
@@ -206,6 +206,14 @@ impl PyEventLoop {
     fn stage(&self) -> MutexGuard<'_, Stage> {
         self.stage.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The system's error, with its number where there is one, by which Python chooses the class.
+fn system_error(error: io::Error) -> PyErr {
+    let Some(code) = error.raw_os_error() else { return error.into() };
+    let text = error.to_string();
+    let text = text.strip_suffix(&format!(" (os error {code})")).unwrap_or(&text);
+    PyOSError::new_err((code, text.to_owned()))
 }
 
 fn gone() -> PyErr {
@@ -249,6 +257,6 @@ fn resolved(py: Python<'_>, interface: &str, port: u16) -> PyResult<SocketAddr> 
     if let Ok(ip) = interface.parse::<IpAddr>() {
         return Ok((ip, port).into());
     }
-    let found = detached(py, || (interface, port).to_socket_addrs())?.next();
+    let found = detached(py, || (interface, port).to_socket_addrs()).map_err(system_error)?.next();
     found.ok_or_else(|| PyValueError::new_err(format!("the name '{interface}' has no address")))
 }

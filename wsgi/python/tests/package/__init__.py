@@ -22,17 +22,24 @@ class Late(Exception):
 def run(setup: Callable[[Reactor], Any]) -> Reactor:
     """Runs a new reactor on this thread, from `setup` to its stop."""
     reactor = Reactor()
-    late: List[bool] = []
+    failed: List[BaseException] = []
 
     def give_up() -> None:
-        late.append(True)
+        failed.append(Late("the reactor was not stopped"))
         reactor.crash()
 
+    def begin() -> None:
+        try:
+            setup(reactor)
+        except BaseException as failure:
+            failed.append(failure)
+            reactor.crash()
+
     reactor.callLater(DEADLINE, give_up)
-    reactor.callWhenRunning(setup, reactor)
+    reactor.callWhenRunning(begin)
     reactor.run(installSignalHandlers=False)
-    if late:
-        raise Late("the reactor was not stopped")
+    if failed:
+        raise failed[0]
     return reactor
 
 
