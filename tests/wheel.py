@@ -44,7 +44,7 @@ def main():
     else:
         asked = [ask(Path(sys.executable))] + ([] if options.own else others())
     for version, python in asked:
-        if tried and time.monotonic() - start > options.seconds:
+        if tried and not options.pythons and time.monotonic() - start > options.seconds:
             print("SKIPPED the wheel for Python %s: no time left of %d s" % (version, options.seconds))
             continue
         before = time.monotonic()
