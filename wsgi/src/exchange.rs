@@ -12,6 +12,7 @@
 //! connection; only the worker runs the application.
 
 mod call;
+mod fields;
 mod follow;
 mod open;
 
@@ -79,6 +80,8 @@ pub(crate) struct State {
     spent: Option<ResponseHead>,
     /// What few calls ask for.
     rare: Option<Box<Rare>>,
+    /// The client has ended its side of the connection; it may still read.
+    half_closed: bool,
 }
 
 impl State {
@@ -99,12 +102,13 @@ impl State {
             refused,
             spent,
             rare,
+            half_closed,
         } = self;
         waiting.clear();
         writers.reset();
         (*head, *outcome, *spent, *rare) = (None, None, next_spent, None);
         (*committed, *disconnected, *begun, *notified) = (false, false, false, false);
-        (*ended, *close, *refused) = (false, false, false);
+        (*ended, *close, *refused, *half_closed) = (false, false, false, false);
     }
 
     /// The whole body is `bytes` long.
@@ -119,6 +123,11 @@ impl State {
     /// Whether the reactor has to be told of what waits for it: a whole body counts on the end of the call for that.
     fn note_waiting(&mut self) -> bool {
         !self.waiting.is_empty() && !self.disconnected && !std::mem::replace(&mut self.notified, true)
+    }
+
+    /// Whether somebody asked to be told when the client leaves.
+    fn is_watched(&self) -> bool {
+        self.rare.as_ref().is_some_and(|rare| rare.has_on_disconnect())
     }
 
     /// Whether a write could succeed now, or after a wait.
@@ -151,6 +160,8 @@ pub(crate) struct Taken {
     pub(crate) close: bool,
     /// What goes on now that there is room.
     pub(crate) resume: Option<ForRoom>,
+    /// The client has ended its side, which whoever asked to be told that it leaves takes for leaving.
+    pub(crate) is_given_up: bool,
     /// The last head, sent: goes back with [`Exchange::reuse`].
     pub(crate) spent: Option<ResponseHead>,
 }
@@ -210,6 +221,7 @@ impl Exchange {
             state.waiting = Vec::new();
         }
         taken.close = state.close;
+        taken.is_given_up = state.half_closed && state.is_watched();
         let writer = state.writers.take_for_room();
         if let Some(rare) = &mut state.rare {
             taken.resume = rare.take_for_room();
@@ -244,6 +256,14 @@ impl Exchange {
     /// Whether the client has, or will get, this response's head.
     pub(crate) fn head_is_out(&self) -> bool {
         self.state().committed
+    }
+
+    /// The client has ended its side of the connection. Whether that is taken for leaving. Runs on the reactor's thread.
+    pub(crate) fn half_close(&self) -> bool {
+        self.watched.visit();
+        let mut state = self.state();
+        state.half_closed = true;
+        state.is_watched()
     }
 
     /// The client has left: writers get an error, now and later. Runs on the reactor's thread.

@@ -168,6 +168,11 @@ impl Request {
         &self.peer
     }
 
+    /// This end: the address that the connection was made to.
+    pub fn local(&self) -> &Address {
+        &self.local
+    }
+
     /// `wsgi.url_scheme`.
     pub fn url_scheme(&self) -> &'static str {
         if self.secured.is_some() { "https" } else { "http" }

@@ -11,7 +11,7 @@ use handwound_reactor::{
 };
 use handwound_wsgi::{Application, RequestLimit, Resource, Site, WsgiResource};
 
-use crate::args::{Processes, Serving, refuse_serving};
+use crate::args::{Processes, Serving};
 use crate::endpoints::{FromSystemd, Prepared, prepare};
 use crate::logging::{self, say};
 use crate::place::enter;
@@ -74,7 +74,7 @@ impl<A: Application> Content for Wsgi<A> {
 /// # Errors
 /// One line that says what is wrong and what to do: an endpoint in use, no permission, or what `content` says.
 pub fn serve(options: &Serving, signals: &Signals, mut content: impl Content) -> Result<End, String> {
-    refuse_serving(options)?;
+    options.check_https()?;
     enter(&options.processes)?;
     let worker = signals.worker();
     if worker.is_none() && options.processes.is_supervised() {

@@ -11,12 +11,13 @@ use pyo3::types::{PyList, PyString, PyTuple};
 use crate::chunk::Habits;
 use crate::environ::Environs;
 use crate::module::ClientDisconnected;
+use crate::raw;
 use crate::start_response::{StartResponse, kind};
 
 /// A Python callable that is served. Runs on workers; attaches to Python for each call, unless the worker is attached.
 pub struct PythonApplication {
     callable: Py<PyAny>,
-    environs: Environs,
+    environs: Arc<Environs>,
     habits: Arc<Habits>,
 }
 
@@ -29,11 +30,42 @@ impl PythonApplication {
     /// None but Python's own lack of memory.
     pub fn new(callable: Bound<'_, PyAny>, name: &str, strict: bool) -> PyResult<PythonApplication> {
         let environs = Environs::new(callable.py())?;
-        Ok(PythonApplication { callable: callable.unbind(), environs, habits: Arc::new(Habits::new(name, strict)) })
+        let habits = Arc::new(Habits::new(name, strict));
+        Ok(PythonApplication::sharing(callable, Arc::new(environs), habits))
     }
 
-    fn respond(&self, py: Python<'_>, call: &Call) -> PyResult<()> {
+    /// As [`new`](PythonApplication::new), with what other applications use too.
+    pub(crate) fn sharing(
+        callable: Bound<'_, PyAny>,
+        environs: Arc<Environs>,
+        habits: Arc<Habits>,
+    ) -> PythonApplication {
+        PythonApplication { callable: callable.unbind(), environs, habits }
+    }
+
+    /// Serves a request as if its path were another one, in these two parts, decoded.
+    ///
+    /// # Errors
+    /// As [`Application::call`].
+    pub(crate) fn call_at(&self, call: &Call, script_name: &[u8], path_info: &[u8]) -> Result<(), Failure> {
+        self.served(call, Some((script_name, path_info)))
+    }
+
+    fn served(&self, call: &Call, path: Option<(&[u8], &[u8])>) -> Result<(), Failure> {
+        Python::attach(|py| {
+            self.respond(py, call, path).map_err(|error| match error.is_instance_of::<ClientDisconnected>(py) {
+                true => Failure::ClientDisconnected,
+                false => Failure::new(traceback(py, &error)),
+            })
+        })
+    }
+
+    fn respond(&self, py: Python<'_>, call: &Call, path: Option<(&[u8], &[u8])>) -> PyResult<()> {
         let environ = self.environs.make(py, call)?;
+        if let Some((script_name, path_info)) = path {
+            environ.set_item("SCRIPT_NAME", raw::latin1(py, script_name)?)?;
+            environ.set_item("PATH_INFO", raw::latin1(py, path_info)?)?;
+        }
         let start_response = Bound::new(py, StartResponse::new(call.clone(), self.habits.clone()))?;
         let result = self.callable.bind(py).call1((environ, start_response))?;
         // Even a panic of ours does not spare the application its close().
@@ -75,12 +107,7 @@ impl PythonApplication {
 
 impl Application for PythonApplication {
     fn call(&self, call: &Call) -> Result<(), Failure> {
-        Python::attach(|py| {
-            self.respond(py, call).map_err(|error| match error.is_instance_of::<ClientDisconnected>(py) {
-                true => Failure::ClientDisconnected,
-                false => Failure::new(traceback(py, &error)),
-            })
-        })
+        self.served(call, None)
     }
 }
 

@@ -22,6 +22,7 @@ use crate::application::PythonApplication;
 use crate::attach::AttachWorkers;
 use crate::import::{self, ImportFailure};
 use crate::sources::{self, PythonSources};
+use crate::web as trees;
 use crate::{environ, native, package, start};
 
 /// How long the application's own threads and atexit functions may take at the end.
@@ -158,8 +159,16 @@ impl Content for PythonContent<'_> {
     fn root(&mut self, event_loop: &EventLoop, pool: &ThreadPool) -> Result<Rc<dyn Resource>, String> {
         // What is imported may ask for the reactor at once.
         native::adopt(event_loop, pool, self.web.serving.graceful_timeout);
-        let application = load(self.web).map_err(|_said| String::new())?;
-        Ok(Rc::new(WsgiResource::new(event_loop, pool.clone(), application)))
+        match self.web.served()? {
+            Served::Wsgi(name) => {
+                let application = load(self.web, name).map_err(|_said| String::new())?;
+                Ok(Rc::new(WsgiResource::new(event_loop, pool.clone(), application)))
+            }
+            served => {
+                prepare(self.web).map_err(|_said| String::new())?;
+                trees::root(served, &self.web.files, event_loop, pool)
+            }
+        }
     }
 
     fn sources(&self) -> Option<Arc<dyn Sources>> {
@@ -171,23 +180,28 @@ impl Content for PythonContent<'_> {
     }
 }
 
-/// Makes what the arguments name ready to serve; where there is nothing, says why and gives the exit code.
-fn load(web: &Web) -> Result<PythonApplication, c_int> {
-    let name = match web.served() {
-        Ok(Served::Wsgi(name)) => name,
-        // The launcher has refused both.
-        Ok(_) => return Err(fail("only an application can be served; name one with --wsgi")),
-        Err(why) => return Err(fail(&why)),
-    };
+/// Has Python import what is in the folder of the application, and our package; says what is in the way of it.
+fn prepare(web: &Web) -> Result<(), c_int> {
     let app_dir = std::path::absolute(&web.app_dir).ok().filter(|folder| folder.is_dir());
     let Some(app_dir) = app_dir else {
         let folder = web.app_dir.display();
         return Err(fail(&format!("no folder '{folder}'; --app-dir names the folder of the application")));
     };
+    if web.strict {
+        trees::be_strict();
+    }
     Python::attach(|py| {
         let ready = start::set_variables(py, &web.env);
         let ready = ready.and_then(|()| package::install(py)).and_then(|()| start::prepare(py, &app_dir));
-        ready.map_err(|error| shown(py, &error))?;
+        let ready = ready.and_then(|()| py.import("handwound._twisted")?.call_method0("install").map(drop));
+        ready.map_err(|error| shown(py, &error))
+    })
+}
+
+/// Imports the application of this name; where there is none, says why and gives the exit code.
+fn load(web: &Web, name: &str) -> Result<PythonApplication, c_int> {
+    prepare(web)?;
+    Python::attach(|py| {
         let callable = import::application(py, name).map_err(|failure| match failure {
             ImportFailure::Raised(error) => shown(py, &error),
             ImportFailure::NotCallable(what) => {

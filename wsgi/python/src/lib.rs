@@ -25,10 +25,10 @@ mod names;
 mod native;
 mod package;
 mod raw;
-mod site_plan;
 mod sources;
 mod start;
 mod start_response;
+mod web;
 
 #[cfg(test)]
 mod environ_tests;

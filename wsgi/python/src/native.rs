@@ -39,6 +39,8 @@ pub mod _native {
     use crate::command::main;
     #[pymodule_export]
     use crate::module::ClientDisconnected;
+    #[pymodule_export]
+    use crate::web::{Exchange, WsgiApplication};
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

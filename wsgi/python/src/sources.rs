@@ -8,7 +8,7 @@ use pyo3::exceptions::PySyntaxError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTraceback};
 
-/// Files that an exception names: a module that failed is among the modules no more.
+/// Files that an exception names, since a module that failed is among the modules no more, and scripts.
 static FAILED: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 
 /// The files of all modules that have been imported, and of those that failed.
@@ -21,6 +21,11 @@ impl Sources for PythonSources {
         let _ = Python::attach(|py| of_modules(py, &mut files));
         files
     }
+}
+
+/// Keeps a file that is run, and is no module.
+pub(crate) fn note_file(file: &std::path::Path) {
+    FAILED.lock().unwrap_or_else(PoisonError::into_inner).push(file.to_owned());
 }
 
 /// Keeps the files in which this exception was raised, and of which it complains.

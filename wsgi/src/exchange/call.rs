@@ -88,7 +88,7 @@ impl Call {
     ///
     /// # Errors
     /// [`StartError::AlreadyStarted`], [`StartError::Ended`].
-    pub fn start(&self, head: ResponseHead) -> Result<(), StartError> {
+    pub fn start(&self, mut head: ResponseHead) -> Result<(), StartError> {
         self.exchange.watched.visit();
         let mut state = self.exchange.state();
         if state.ended {
@@ -96,6 +96,9 @@ impl Call {
         }
         if state.head.is_some() || state.committed || state.refused {
             return Err(StartError::AlreadyStarted);
+        }
+        if let Some(rare) = &state.rare {
+            rare.dress(&mut head)?;
         }
         state.head = Some(head);
         Ok(())
@@ -105,7 +108,7 @@ impl Call {
     ///
     /// # Errors
     /// [`StartError::HeadSent`]: too late. [`StartError::Ended`].
-    pub fn restart(&self, head: ResponseHead) -> Result<(), StartError> {
+    pub fn restart(&self, mut head: ResponseHead) -> Result<(), StartError> {
         self.exchange.watched.visit();
         let mut state = self.exchange.state();
         if state.ended {
@@ -113,6 +116,9 @@ impl Call {
         }
         if state.committed {
             return Err(StartError::HeadSent);
+        }
+        if let Some(rare) = &state.rare {
+            rare.dress(&mut head)?;
         }
         state.head = Some(head);
         Ok(())

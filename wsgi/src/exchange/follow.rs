@@ -28,11 +28,17 @@ pub(crate) struct Rare {
     pub(super) home: Option<ThreadPool>,
     pub(super) for_room: Option<ForRoom>,
     on_disconnect: Vec<OnDisconnect>,
+    /// What goes out with the response, whoever makes it.
+    pub(super) fields: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
 type OnDisconnect = Box<dyn FnOnce() + Send>;
 
 impl Rare {
+    pub(super) fn has_on_disconnect(&self) -> bool {
+        !self.on_disconnect.is_empty()
+    }
+
     /// Whom to tell that the client has left, and what does not go on because of it.
     pub(super) fn take_for_disconnect(&mut self) -> (Vec<OnDisconnect>, Option<ForRoom>) {
         (std::mem::take(&mut self.on_disconnect), self.for_room.take())
@@ -177,11 +183,19 @@ impl Call {
     /// Has `tell` called when the client leaves before the response has ended; at once and on this thread if it has
     /// left. Runs on the reactor's thread otherwise: it must not block, and must not run application code, but post to
     /// whoever does. Dropped unused at the end of the response. Any thread.
+    ///
+    /// For whoever asks, a client that has ended its side of the connection has left, and the connection is closed: most
+    /// that close one show no more than that.
     pub fn on_disconnect(&self, tell: Box<dyn FnOnce() + Send>) {
         self.exchange.watched.visit();
         let mut state = self.exchange.state();
         if !state.ended && !state.disconnected {
             state.rare.get_or_insert_default().on_disconnect.push(tell);
+            let notify = state.half_closed && !std::mem::replace(&mut state.notified, true);
+            drop(state);
+            if notify {
+                self.exchange.notifier.notify();
+            }
             return;
         }
         let has_left = state.disconnected && !state.ended;
@@ -192,7 +206,7 @@ impl Call {
     }
 
     /// Notes a wish for what follows, unless nothing can.
-    fn ask<V: Default>(&self, wish: impl FnOnce(&mut Rare) -> V) -> V {
+    pub(super) fn ask<V: Default>(&self, wish: impl FnOnce(&mut Rare) -> V) -> V {
         self.exchange.watched.visit();
         let mut state = self.exchange.state();
         match state.ended {

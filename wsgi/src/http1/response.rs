@@ -148,6 +148,15 @@ impl ResponseHead {
         self.0.content_length.get_or_insert(length);
     }
 
+    /// Whether there is a field of this name.
+    pub fn has_field(&self, name: &[u8]) -> bool {
+        if is_name(name, b"content-length") {
+            return self.0.content_length.is_some();
+        }
+        let mut lines = self.0.block.split(|&byte| byte == b'\n').skip(1);
+        lines.any(|line| line.get(name.len()) == Some(&b':') && line[..name.len()].eq_ignore_ascii_case(name))
+    }
+
     /// The status code, from 200 to 999.
     pub fn status(&self) -> u16 {
         self.0.status

@@ -69,6 +69,11 @@ impl Protocol for HttpProtocol {
     fn ended(&mut self, transport: &mut Transport) {
         self.connection().receive_end(transport.now());
         self.pump(transport);
+        if let Stage::Running(exchange, _) = &self.stage
+            && exchange.half_close()
+        {
+            transport.abort();
+        }
     }
 
     /// HTTP itself says where a request ends, so nobody can pass a part of one for the whole (RFC 9112, section 9.8).
@@ -352,6 +357,9 @@ impl HttpProtocol {
                     "the application sent more than its Content-Length; the rest is not sent"
                 );
             }
+        }
+        if self.taken.is_given_up && self.taken.outcome.is_none() {
+            return transport.abort();
         }
         if let Some(resume) = self.taken.resume.take() {
             resume.resume(exchange, &transport.event_loop());

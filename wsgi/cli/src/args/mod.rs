@@ -4,7 +4,6 @@ mod gunicorn;
 mod help;
 mod instead;
 mod limits;
-mod pending;
 mod refusal;
 mod serving;
 mod twisted;
@@ -18,7 +17,6 @@ use crate::values;
 
 pub use gunicorn::Processes;
 pub use limits::Http;
-pub(crate) use pending::refuse_serving;
 pub use refusal::Refusal;
 pub use serving::{LogLevel, Logs, Serving};
 pub use twisted::{Files, Https};
@@ -144,7 +142,7 @@ impl Arguments {
         let Command::Web(web) = &mut arguments.command;
         web.serving.http.strict = web.strict;
         web.served().map_err(Refusal::Wrong)?;
-        pending::refuse(web).map_err(Refusal::Wrong)?;
+        web.serving.check_https().map_err(Refusal::Wrong)?;
         Ok(arguments)
     }
 }
@@ -238,8 +236,8 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_serves_yet_is_refused() {
-        refuse("h web --path x", "--path is not supported yet; leave it out");
+    fn a_folder_is_served_and_one_process_by_default() {
+        assert_eq!(web("h web --path x").served(), Ok(Served::Path(std::path::Path::new("x"))));
         assert_eq!(web("h web a:b -w 1").serving.processes.workers, 1);
     }
 

@@ -202,6 +202,7 @@ class Reactor:
         if not 0 <= port <= 0xFFFF:
             raise ValueError("a port is a number from 0 to 65535, not %r" % (port,))
         loop = self._event_loop()
+        self._bind(factory)
         try:
             number, host, bound = loop.listen_tcp(factory, interface, port, backlog)
         except OSError as failure:
@@ -215,6 +216,7 @@ class Reactor:
         Raises `CannotListenError`.
         """
         loop = self._event_loop()
+        self._bind(factory)
         try:
             number = loop.listen_unix(factory, address, mode, backlog)
         except OSError as failure:
@@ -315,6 +317,11 @@ class Reactor:
     sigTerm = sigInt
 
     # What is behind it
+
+    def _bind(self, factory: Any) -> None:
+        """A site that was made for no reactor has its calls made by the first that serves it."""
+        if getattr(factory, "_reactor", self) is None:
+            factory._reactor = self
 
     def _event_loop(self) -> _native.EventLoop:
         with self._lock:

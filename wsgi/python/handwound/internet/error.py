@@ -6,6 +6,8 @@ __all__ = [
     "AlreadyCalled",
     "AlreadyCancelled",
     "CannotListenError",
+    "ConnectionDone",
+    "ConnectionLost",
     "ReactorAlreadyRunning",
     "ReactorNotRestartable",
     "ReactorNotRunning",
@@ -49,3 +51,11 @@ class CannotListenError(OSError):
     def __str__(self) -> str:
         where = self.interface if self.port < 0 else "%s:%d" % (self.interface or "any", self.port)
         return "Couldn't listen on %s: %s." % (where, self.socketError)
+
+
+class ConnectionLost(ConnectionError):
+    """The connection broke off."""
+
+
+class ConnectionDone(ConnectionLost):
+    """The connection ended in an orderly way."""

@@ -127,9 +127,10 @@ class ThreadPool:
 def _with_failure(on_result: Callable[[bool, Any], Any]) -> Callable[[bool, Any], Any]:
     def call(success: bool, result: Any) -> None:
         if not success:
+            from handwound._twisted import preferred
             from handwound.python.failure import Failure
 
-            result = Failure(result)
+            result = preferred("python.failure", "Failure", Failure)(result)
         on_result(success, result)
 
     return call

@@ -21,7 +21,7 @@ use super::callbacks::{Call, PyCallbacks, duration};
 use super::pool::PyThreadPool;
 use super::{host, log_somewhere};
 use crate::attach::{AttachWorkers, detached};
-use crate::site_plan::{SitePlan, plan_of};
+use crate::web::{SitePlan, plan_of};
 
 /// What the loop's thread is to do.
 type Order = Box<dyn FnOnce(&EventLoop) + Send>;

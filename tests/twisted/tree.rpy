@@ -1,0 +1,3 @@
+import tree
+
+resource = tree.make("handwound")
