@@ -126,11 +126,23 @@ def application(environ, start_response):
     return [b'Hello, world!']
 """
 
+TUTORIAL = """from twisted.web.wsgi import WSGIResource
+from twisted.internet import reactor
+
+def application(environ, start_response):
+    start_response('200 OK', [('Content-type', 'text/plain')])
+    return ['Hello, world!']
+
+resource = WSGIResource(reactor, reactor.getThreadPool(), application)
+"""
+
+
 def check_command(bin, folder):
-    """The command, by each of its names."""
+    """The command, by each of its names, and the tutorial."""
     served = folder / "served"
     served.mkdir()
     (served / "hello.py").write_text(APPLICATION)
+    (served / "hello.rpy").write_text(TUTORIAL)
     (served / "broken.py").write_text("from handwound.internet import reactor\nreactor.callLater(0, print)\n1 / 0\n")
     names = ([bin / "handwound"], [bin / "python", "-m", "handwound"])
     for name in names:
@@ -147,6 +159,7 @@ def check_command(bin, folder):
         for way_out in (signal.SIGTERM, signal.SIGINT):
             check_serving([*name, "web", "--wsgi", "hello.application"], "/", served, way_out)
             check_serving([*name, "web", "--wsgi", "hello.application", "--workers", "2"], "/", served, way_out)
+    check_serving([bin / "handwound", "web", "--path", "."], "/hello.rpy", served, signal.SIGTERM)
 
 
 def check_serving(command, path, folder, way_out):
