@@ -86,6 +86,8 @@ struct End {
     connection: ClientConnection,
     received: Vec<u8>,
     failure: Option<Error>,
+    /// It says that nothing more will come as soon as it can.
+    leaves: bool,
 }
 
 impl TlsClient {
@@ -104,7 +106,7 @@ impl TlsClient {
         let name = ServerName::try_from("localhost").expect("a name");
         let mut connection = ClientConnection::new(Arc::clone(config), name).expect("a configuration that can be used");
         connection.set_buffer_limit(None);
-        let end = Arc::new(Mutex::new(End { connection, received: Vec::new(), failure: None }));
+        let end = Arc::new(Mutex::new(End { connection, received: Vec::new(), failure: None, leaves: false }));
         let of_script = Arc::clone(&end);
         client.script(move |wire, send| {
             let mut end = of_script.lock().unwrap_or_else(PoisonError::into_inner);
@@ -123,6 +125,11 @@ impl TlsClient {
     /// Says that nothing more will come (close_notify); the connection stays.
     pub fn end(&self) {
         self.act(|end| end.connection.send_close_notify());
+    }
+
+    /// Says so together with its last bytes of the handshake, which is not done yet.
+    pub fn leave_when_open(&self) {
+        self.with(|end| end.leaves = true);
     }
 
     /// All plain bytes so far.
@@ -178,6 +185,10 @@ impl End {
             }
             if let Err(error) = self.connection.process_new_packets() {
                 self.failure = Some(error);
+            }
+            if self.leaves && !self.connection.is_handshaking() {
+                self.leaves = false;
+                self.connection.send_close_notify();
             }
             // Until there is no more for now, or the end.
             let _ = self.connection.reader().read_to_end(&mut self.received);

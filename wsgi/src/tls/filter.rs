@@ -26,6 +26,10 @@ const HEADER_BYTES: usize = 5;
 const OVERHEAD_BYTES: usize = 64;
 /// What one record can carry.
 const RECORD_BYTES_MAX: usize = 1 << 14;
+/// What is kept of records that cannot be dealt with yet: one that is not complete (it may be 2 KiB longer than what it
+/// carries), and as much of a handshake message before it. Messages may come in records of a byte each, which would cost
+/// some twenty times what they carry; nobody who means well sends such.
+const REST_BYTES_MAX: usize = 2 * (HEADER_BYTES + RECORD_BYTES_MAX + 2048);
 
 pub(super) struct Tls {
     connection: Result<Box<UnbufferedServerConnection>, Error>,
@@ -34,12 +38,14 @@ pub(super) struct Tls {
     opened: bool,
     /// The first byte has been looked at.
     judged: bool,
+    /// The peer has said that nothing more will come.
+    peer_closed: bool,
 }
 
 impl Tls {
     pub(super) fn new(config: Arc<ServerConfig>) -> Tls {
         let connection = UnbufferedServerConnection::new(config).map(Box::new).map_err(Error::other);
-        Tls { connection, rest: Vec::new(), opened: false, judged: false }
+        Tls { connection, rest: Vec::new(), opened: false, judged: false, peer_closed: false }
     }
 
     /// Deals with records as far as they are complete. Returns how many bytes are done with; the others have to come
@@ -68,7 +74,7 @@ impl Tls {
                 }
                 Ok(ConnectionState::EncodeTlsData(mut data)) => encode(&mut data, reply)?,
                 Ok(ConnectionState::TransmitTlsData(data)) => data.done(),
-                Ok(ConnectionState::PeerClosed) => pass(Passed::Ended),
+                Ok(ConnectionState::PeerClosed) => self.peer_closed = true,
                 Ok(ConnectionState::ReadTraffic(_)) => {}
                 Ok(_) => goes_on = false,
                 Err(error) => {
@@ -82,6 +88,11 @@ impl Tls {
                 self.opened = true;
                 pass(Passed::Opened(Some(secured(connection))));
                 goes_on = true;
+            }
+            // Behind that: who ends the handshake may leave with the same bytes.
+            if self.peer_closed {
+                pass(Passed::Ended);
+                return Ok(bytes.len());
             }
             if !goes_on {
                 return Ok(used);
@@ -141,21 +152,28 @@ impl Filter for Tls {
             return Err(Error::new(ErrorKind::InvalidData, "the client does not speak TLS but HTTP"));
         }
         let mut bytes = bytes;
-        // Only as much is copied as completes what is kept; all else is decrypted where it is.
-        while !self.rest.is_empty() && !bytes.is_empty() {
-            let missing = missing(&self.rest).min(bytes.len());
+        // Only as much is copied as completes what is kept; all else is decrypted where it is. What follows the peer's last
+        // word is ignored (RFC 8446, section 6.1).
+        while !self.rest.is_empty() && !bytes.is_empty() && !self.peer_closed {
+            let missing = missing(&self.rest).unwrap_or(bytes.len()).min(bytes.len());
             let (front, back) = bytes.split_at_mut(missing);
             let mut rest = std::mem::take(&mut self.rest);
             rest.extend_from_slice(front);
             bytes = back;
             let used = self.process(&mut rest, reply, pass)?;
             rest.drain(..used);
+            if rest.len() > REST_BYTES_MAX {
+                return Err(in_crumbs());
+            }
             if !rest.is_empty() {
                 self.rest = rest;
             }
         }
-        if !bytes.is_empty() {
+        if !bytes.is_empty() && !self.peer_closed {
             let used = self.process(bytes, reply, pass)?;
+            if bytes.len() - used > REST_BYTES_MAX {
+                return Err(in_crumbs());
+            }
             self.rest.extend_from_slice(&bytes[used..]);
         }
         Ok(())
@@ -176,17 +194,19 @@ impl Filter for Tls {
     }
 }
 
-/// How many bytes complete the last record of these, or its header.
-fn missing(records: &[u8]) -> usize {
-    let mut rest = records;
-    while let Some((header, after)) = rest.split_at_checked(HEADER_BYTES) {
-        let length = usize::from(u16::from_be_bytes([header[3], header[4]]));
-        match after.split_at_checked(length) {
-            Some((_, after)) => rest = after,
-            None => return length - after.len(),
-        }
-    }
-    HEADER_BYTES - rest.len()
+/// How many bytes complete the first of these records, or its header. `None` if it is complete: then it is a piece of a
+/// message that has to be kept whole. Those behind it are not looked at: for each byte that comes that would be work
+/// without bound, and rustls has moved what is in them.
+fn missing(records: &[u8]) -> Option<usize> {
+    let Some((header, after)) = records.split_at_checked(HEADER_BYTES) else {
+        return Some(HEADER_BYTES - records.len());
+    };
+    let length = usize::from(u16::from_be_bytes([header[3], header[4]]));
+    length.checked_sub(after.len()).filter(|&missing| missing > 0)
+}
+
+fn in_crumbs() -> Error {
+    Error::new(ErrorKind::InvalidData, "the client sends a message of its handshake in too many pieces")
 }
 
 fn encode<D>(data: &mut EncodeTlsData<'_, D>, wire: &mut Vec<u8>) -> Result<(), Error> {
@@ -255,12 +275,12 @@ mod tests {
     #[test]
     fn a_record_says_how_much_of_it_is_missing() {
         let check = |bytes: &[u8], expected| assert_eq!(missing(bytes), expected, "{bytes:?}");
-        check(&[], 5);
-        check(&[22, 3], 3);
-        check(&[22, 3, 3, 1, 0], 256);
-        check(&[22, 3, 3, 0, 2, 9], 1);
-        check(&[22, 3, 3, 0, 2, 9, 9], 5);
-        check(&[22, 3, 3, 0, 1, 9, 23, 3, 3, 0, 4, 1], 3);
+        check(&[22], Some(4));
+        check(&[22, 3], Some(3));
+        check(&[22, 3, 3, 1, 0], Some(256));
+        check(&[22, 3, 3, 0, 2, 9], Some(1));
+        check(&[22, 3, 3, 0, 2, 9, 9], None);
+        check(&[22, 3, 3, 0, 1, 9, 23, 3, 3, 0, 4, 1], None);
     }
 
     #[test]
