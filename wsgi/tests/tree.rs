@@ -154,6 +154,8 @@ fn redirects_lead_elsewhere_with_the_rest_if_asked() {
     let root = Branch::new();
     root.put_child("old", Redirect::to("/new/?a"));
     root.put_child("moved", Redirect::permanently_to("https://h").with_rest());
+    root.put_child("bare", Redirect::to("/").with_rest());
+    root.put_child("slashed", Redirect::to("/new/").with_rest());
     let asked = serve(root);
     let at = |text: &str| Some(text.to_owned());
     assert_eq!(asked.head("GET /old", "Location"), (302, at("/new/?a")));
@@ -161,6 +163,11 @@ fn redirects_lead_elsewhere_with_the_rest_if_asked() {
     assert_eq!(asked.head("POST /moved/%2F/x?y=%20", "Location"), (308, at("https://h/%2F/x?y=%20")));
     assert_eq!(asked.head("GET /moved", "Location"), (308, at("https://h")));
     assert_eq!(asked.head("GET /moved//evil", "Location"), (308, at("https://h//evil")));
+    assert_eq!(asked.head("GET /bare", "Location"), (302, at("/")));
+    for path in ["/bare/evil/", "/bare//evil/", "/bare////evil/"] {
+        assert_eq!(asked.head(&format!("GET {path}"), "Location"), (302, at("/evil/")), "{path} names no host");
+    }
+    assert_eq!(asked.head("GET /slashed/x//y", "Location"), (302, at("/new/x//y")));
     let all = serve(Redirect::to("https://h").with_rest());
     assert_eq!(all.head("OPTIONS *", "Location"), (302, at("https://h")));
 }

@@ -26,7 +26,6 @@ use crate::{Address, ListenOptions};
 /// | `tcp6:8080` | port 8080 of every interface, IPv6 and IPv4 |
 /// | `tcp6:8080:interface=\:\:1` | one IPv6 interface |
 /// | `unix:/run/web.sock:mode=660` | a UNIX socket with this file mode (octal) |
-///
 /// | `ssl:443:privateKey=key.pem:certKey=cert.pem` | port 443 with TLS; `extraCertChain=chain.pem`, if the certificate's file does not hold its chain, and `interface` and `backlog` as for TCP |
 /// | `systemd:domain=INET:index=0` | the first socket that systemd has opened for this process; by name: `systemd:domain=INET:name=web.socket` |
 ///

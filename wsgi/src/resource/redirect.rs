@@ -40,7 +40,7 @@ impl Redirect {
         Redirect::new("308 Permanent Redirect", location.as_ref())
     }
 
-    /// Appends what is left of the path, and the query, as they came.
+    /// Appends what is left of the path, and the query, as they came; there is one slash between the location and the path.
     pub fn with_rest(mut self) -> Redirect {
         self.with_rest = true;
         self
@@ -64,7 +64,13 @@ impl Resource for Redirect {
         let mut location = self.location.clone();
         // The rest is a path, but for `OPTIONS *`.
         if self.with_rest && request.head().path() != b"*" {
-            location.extend_from_slice(request.raw_path_info());
+            let rest = request.raw_path_info();
+            if location.ends_with(b"/") && rest.starts_with(b"/") {
+                location.pop();
+            }
+            // Two slashes at the start would name a host, and it would be the client's choice.
+            let slashes = if location.is_empty() { rest.iter().take_while(|&&byte| byte == b'/').count() } else { 1 };
+            location.extend_from_slice(&rest[slashes.saturating_sub(1)..]);
             if let Some(query) = request.head().query() {
                 location.push(b'?');
                 location.extend_from_slice(query);
