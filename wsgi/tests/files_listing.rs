@@ -4,6 +4,7 @@
 mod served;
 
 use std::fs;
+use std::time::Duration;
 
 use handwound_wsgi::files::FilesConfig;
 use served::Served;
@@ -102,4 +103,24 @@ fn spec_37_listings_are_bounded_and_can_be_refused() {
     let served = Served::with_config(config, make);
     assert_eq!(served.get("/").status(), 403);
     served.get("/f1").check(200, b"");
+}
+
+/// A listing that fits into no buffer, to clients that read nothing: the only worker is free for others.
+#[test]
+fn spec_37_slow_readers_of_long_listings_hold_no_worker() {
+    let served = Served::new(|root| {
+        let long = "n".repeat(200);
+        (0..2500).for_each(|number| fs::write(root.join(format!("{long}{number}")), "").unwrap());
+        fs::create_dir(root.join("short")).unwrap();
+    });
+    let stuck = served.server.connect(&served.sim);
+    stuck.window(1000);
+    stuck.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    served.sim.advance(Duration::from_secs(1));
+    assert_eq!(served.server.pool.counts().busy, 0, "it waits for its client only");
+    assert_eq!(links(&served.get("/short/").text()), ["../"]);
+    let whole = served.get("/");
+    assert_eq!((links(&whole.text()).len(), whole.header("Content-Length")), (2501, Some(whole.body.len().to_string())));
+    assert!(whole.text().ends_with("</table>\n"));
+    assert!(served.ask("HEAD", "/", &[]).body.is_empty());
 }

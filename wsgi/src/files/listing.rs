@@ -8,12 +8,14 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::FilesConfig;
 use super::answers::{send_error, send_not_allowed};
+use super::pump::{Pump, is_small};
 use super::walk::Walk;
-use crate::{Call, Failure};
+use crate::{Application, Call, Failure};
 
 /// Answers with a page that shows what is in `folder`, and links to it; the request's path is to end in a slash. Folders
 /// come first; what is neither folder nor file, and links that are not followed, is left out. No name can bring markup
-/// into the page, and no script runs in it. Runs on a worker; blocks on the disk.
+/// into the page, and no script runs in it. Runs on a worker; blocks on the disk. Of a page that does not fit into the
+/// response's bounds the rest is sent as the client reads on, as of a [file](super::send_file).
 ///
 /// # Errors
 /// The disk's, and the client's if it has left.
@@ -42,7 +44,12 @@ pub(super) fn send(call: &Call, folder: &Path, walk: &Walk<'_>) -> Result<(), Fa
         ("X-Content-Type-Options", "nosniff"),
     ];
     call.start_response("200 OK", &headers)?;
-    Ok(call.send_whole(listing.page(&path).as_bytes())?)
+    let page = listing.page(&path).into_bytes();
+    if is_small(page.len() as u64) {
+        return Ok(call.send_whole(&page)?);
+    }
+    call.declare_length(page.len() as u64);
+    Pump::of_text(&page).call(call)
 }
 
 struct Listing {

@@ -1,4 +1,4 @@
-//! Bytes of a file on their way to a client, at the client's pace; no worker waits for it.
+//! Bytes of a file, or of a page, on their way to a client, at the client's pace; no worker waits for it.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -24,15 +24,23 @@ pub(super) enum Piece {
 pub(super) struct Pump(Arc<Source>);
 
 struct Source {
-    path: PathBuf,
-    file: File,
+    /// None where all is text.
+    file: Option<(PathBuf, File)>,
     rest: Mutex<VecDeque<Piece>>,
 }
 
 impl Pump {
     pub(super) fn new(path: &Path, file: File, pieces: impl IntoIterator<Item = Piece>) -> Pump {
-        let rest = Mutex::new(pieces.into_iter().collect());
-        Pump(Arc::new(Source { path: path.to_path_buf(), file, rest }))
+        Pump::of(Some((path.to_path_buf(), file)), pieces)
+    }
+
+    /// Sends a text that may be long.
+    pub(super) fn of_text(text: &[u8]) -> Pump {
+        Pump::of(None, text.chunks(PIECE_BYTES).map(|piece| Piece::Text(piece.to_vec())))
+    }
+
+    fn of(file: Option<(PathBuf, File)>, pieces: impl IntoIterator<Item = Piece>) -> Pump {
+        Pump(Arc::new(Source { file, rest: Mutex::new(pieces.into_iter().collect()) }))
     }
 }
 
@@ -74,24 +82,28 @@ impl Application for Pump {
 
 impl Source {
     fn read(&self, into: &mut [u8], offset: u64) -> Result<usize, Failure> {
-        loop {
-            return match read_file_at(&self.file, into, offset) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => Err(Failure::new(format!("cannot read {}: {error}", self.path.display()))),
-                Ok(0) => Err(Failure::new(format!("{} has become shorter while it was sent", self.path.display()))),
-                Ok(read) => Ok(read),
-            };
-        }
+        let (path, file) = self.file.as_ref().expect("parts come with their file");
+        read_some(path, file, into, offset)
+    }
+}
+
+fn read_some(path: &Path, file: &File, into: &mut [u8], offset: u64) -> Result<usize, Failure> {
+    loop {
+        return match read_file_at(file, into, offset) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => Err(Failure::new(format!("cannot read {}: {error}", path.display()))),
+            Ok(0) => Err(Failure::new(format!("{} has become shorter while it was sent", path.display()))),
+            Ok(read) => Ok(read),
+        };
     }
 }
 
 /// Reads a small file whole, and sends it together with its head.
 pub(super) fn send_at_once(call: &Call, path: &Path, file: File, bytes: u64) -> Result<(), Failure> {
-    let source = Source { path: path.to_path_buf(), file, rest: Mutex::default() };
     let mut content = vec![0; bytes as usize];
     let mut filled = 0;
     while filled < content.len() {
-        filled += source.read(&mut content[filled..], filled as u64)?;
+        filled += read_some(path, &file, &mut content[filled..], filled as u64)?;
     }
     Ok(call.send_whole(&content)?)
 }
