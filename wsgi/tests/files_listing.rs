@@ -120,7 +120,10 @@ fn spec_37_slow_readers_of_long_listings_hold_no_worker() {
     assert_eq!(served.server.pool.counts().busy, 0, "it waits for its client only");
     assert_eq!(links(&served.get("/short/").text()), ["../"]);
     let whole = served.get("/");
-    assert_eq!((links(&whole.text()).len(), whole.header("Content-Length")), (2501, Some(whole.body.len().to_string())));
+    assert_eq!(
+        (links(&whole.text()).len(), whole.header("Content-Length")),
+        (2501, Some(whole.body.len().to_string()))
+    );
     assert!(whole.text().ends_with("</table>\n"));
     assert!(served.ask("HEAD", "/", &[]).body.is_empty());
 }
