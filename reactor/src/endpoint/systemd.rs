@@ -44,6 +44,11 @@ impl SystemdSockets {
             Which::Index(index) => *index,
             Which::Name(name) => match self.names.iter().position(|other| other == name) {
                 Some(index) => index,
+                None if self.names.iter().all(String::is_empty) => {
+                    return wrong(format!(
+                        "systemd has given its sockets no names, so none is '{name}'; write 'index=0' for the first of them"
+                    ));
+                }
                 None => {
                     let names = self.names.join("', '");
                     return wrong(format!("systemd has opened no socket named '{name}', but '{names}'"));
@@ -123,5 +128,18 @@ mod tests {
         check("x", "1", "LISTEN_PID is 'x'");
         check("77", "-1", "LISTEN_FDS is '-1'");
         check("77", "0", "LISTEN_FDS is 0");
+    }
+
+    /// `systemd-socket-activate` names none unless it is told to.
+    #[test]
+    fn a_name_where_there_are_none() {
+        let found = |names: &str| {
+            let names = names.split(':').map(str::to_owned).collect();
+            let mut sockets = SystemdSockets { sockets: ListenFd::empty(), names, none: None };
+            let endpoint = "systemd:name=web".parse().expect("an endpoint");
+            sockets.take(&endpoint).expect_err("there is no such socket").to_string()
+        };
+        assert!(found("").ends_with("write 'index=0' for the first of them"), "{}", found(""));
+        assert!(found("a:b").ends_with("no socket named 'web', but 'a', 'b'"), "{}", found("a:b"));
     }
 }
