@@ -77,3 +77,14 @@ fn a_client_may_leave_with_the_last_of_its_handshake() {
     assert!(second.has_ended(), "it is answered with a last word, not a reset");
     assert_eq!(second.client.closing(), Parting::Finished);
 }
+
+#[test]
+fn who_says_nothing_holds_up_no_stop() {
+    let sim = Sim::new(Choices::calm());
+    let server = slow_server(&sim);
+    let silent = sim.connect(&server.address);
+    sim.settle_now();
+    server.event_loop.call_from_thread(|event_loop| event_loop.stop().unwrap()).unwrap();
+    sim.advance(Duration::from_secs(3));
+    assert_eq!((server.event_loop.connections(), silent.is_closed()), (0, true));
+}

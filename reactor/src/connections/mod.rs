@@ -166,8 +166,11 @@ impl EventLoop {
                 } else if connection.stage == Stage::Connecting {
                     connection.transport.abort();
                 } else if connection.stage == Stage::Opening {
-                    // It may bring a request along.
+                    // It may bring a request along, but nobody waits long for who says nothing.
                     self.0.table.mark_one_stopping(sock);
+                    let soon = self.now() + self.0.config.linger_max;
+                    let deadline = connection.transport.deadline.map_or(soon, |deadline| deadline.min(soon));
+                    connection.transport.deadline = Some(deadline);
                 }
                 self.put_back(connection);
             }
