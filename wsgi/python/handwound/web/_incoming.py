@@ -208,6 +208,10 @@ class Incoming:
         scheme = b"https" if self._secure else b"http"
         return scheme + b"://" + name + b"/" + b"/".join(quote(part, safe="").encode("ascii") for part in path)
 
+    def _cut(self, why: str) -> None:
+        """Ends the response in the middle."""
+        self.channel.fail(why)
+
     def _read_cookies(self, field: bytes) -> None:
         for pair in field.split(b";"):
             name, equals, value = pair.strip().partition(b"=")
@@ -259,7 +263,7 @@ class Transport:
 
     def loseConnection(self) -> None:
         """Cuts it, whatever has been sent."""
-        self._request.channel.fail("the connection was cut by the resource")
+        self._request._cut("the connection was cut by the resource")
 
     abortConnection = loseConnection
 

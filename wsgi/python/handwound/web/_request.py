@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import html
-import os
-import traceback
 from typing import TYPE_CHECKING, Any, Callable, List, Optional, Tuple, Union
 
 from handwound import _native
@@ -14,7 +12,8 @@ from handwound.internet.defer import Deferred
 from handwound.python.failure import Failure
 from handwound.web import _cookies, _form, http, resource, wsgi
 from handwound.web._incoming import Incoming
-from handwound.web._outgoing import Outgoing
+from handwound.web._log import short, told
+from handwound.web._outgoing import Outgoing, TooMuch
 from handwound.web.error import UnsupportedMethod
 from handwound.web.http_headers import Headers
 from handwound.web.resource import NOT_DONE_YET
@@ -154,17 +153,23 @@ class Request(Incoming):
         if not data or self.method == b"HEAD" or self.code in http.NO_BODY_CODES or self._in_fake_head:
             return
         self.sentLength += len(data)
-        if not self._outgoing.write(data) and self._streaming:
-            self._outgoing.on_room = self._resume
-            self.producer.pauseProducing()
+        streams = self._streaming and self.producer is not None
+        try:
+            self._outgoing.write(data, *((self.producer.pauseProducing, self._resume) if streams else ()))
+        except TooMuch as why:
+            self._cut(str(why))
 
     def finish(self) -> None:
         """The response is complete. To be called once, and only where `render` returned `NOT_DONE_YET`."""
         if self.finished:
             raise RuntimeError("finish() twice: the response has ended")
         if self._disconnected or self.channel.is_disconnected():
+            # Who has asked to be told, and could not be yet, does nothing wrong.
+            could_know = self._disconnected or not self._watched
             self._lose()
-            raise RuntimeError("finish() after the client has left; notifyFinish() tells when that happens")
+            if could_know:
+                raise RuntimeError("finish() after the client has left; notifyFinish() tells when that happens")
+            return
         if self.producer is not None:
             self._log("finish() while a producer is registered: call unregisterProducer() first\n%r" % (self.producer,))
             self.unregisterProducer()
@@ -303,11 +308,11 @@ class Request(Incoming):
     def processingFailed(self, reason: Any) -> Any:
         """Answers 500 for an exception that a resource raised, and logs it. If a part of the response is out, it is
         cut."""
-        text = _told(reason)
+        text = told(reason)
         if self.finished:
             self._log("an exception after finish()\n" + text)
         elif self.startedWriting:
-            self.channel.fail(text)
+            self._cut(text)
         else:
             self._log(text)
             self.responseHeaders = Headers()
@@ -342,7 +347,7 @@ class Request(Incoming):
         said = "%s: %r returned %s (%s) from render; a body is bytes, or NOT_DONE_YET" % (
             self,
             resrc,
-            _short(body),
+            short(body),
             type(body).__name__,
         )
         self._log(said)
@@ -380,6 +385,11 @@ class Request(Incoming):
         fields = [(name, value) for name, values in self.responseHeaders.getAllRawHeaders() for value in values]
         fields.extend((b"Set-Cookie", cookie) for cookie in self.cookies)
         return fields
+
+    def _cut(self, why: str) -> None:
+        super()._cut(why)
+        # To whoever waits for the end, it is the same as if the client had left.
+        self.channel.call_from_thread(self._lose)
 
     def _lose(self) -> None:
         """The client has left. Runs as a call of the reactor does."""
@@ -426,25 +436,6 @@ class Request(Incoming):
 
     def _log(self, text: str) -> None:
         _native.log_error("%s %s: %s" % (self.method.decode("latin-1"), self.uri.decode("latin-1"), text))
-
-
-_HERE = os.path.dirname(__file__)
-
-
-def _told(reason: Any) -> str:
-    """What the log says of an exception: its traceback, without what of this package led to the resource."""
-    error = getattr(reason, "value", None)
-    if not isinstance(error, BaseException):
-        return str(reason)
-    tb = whole = error.__traceback__
-    while tb is not None and os.path.dirname(tb.tb_frame.f_code.co_filename) == _HERE:
-        tb = tb.tb_next
-    return "".join(traceback.format_exception(type(error), error, tb or whole)).rstrip()
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else text[:80] + "…"
 
 
 __all__ = ["NOT_DONE_YET", "Request", "UnsupportedMethod", "supportedMethods"]

@@ -46,10 +46,18 @@ class CacheScanner:
         self.path = path
         self.registry = registry
         self.doCache = False
+        self._is_over = False
+        self._held: Any = None
 
     def cache(self) -> None:
         """Keeps the script's resource. If one is kept already, that is taken, and the rest of the script not run."""
         kept = self.registry.getCachedPath(self.path)
+        if kept is None and self._held is None and not self._is_over:
+            # Several workers may run the script for the first time: one goes on, and the others take what it makes.
+            with _code_lock:
+                self._held = _first_runs.setdefault(self.path, threading.RLock())
+            self._held.acquire()
+            kept = self.registry.getCachedPath(self.path)
         if kept is not None:
             raise AlreadyCached(kept)
         self.recache()
@@ -57,6 +65,13 @@ class CacheScanner:
     def recache(self) -> None:
         """Keeps the script's resource, in place of one that is kept already."""
         self.doCache = True
+
+    def end(self) -> None:
+        """The script has run, and what it keeps is kept. To be called on the thread that it ran on."""
+        self._is_over = True
+        if self._held is not None:
+            self._held.release()
+            self._held = None
 
 
 class _Broken(Resource):
@@ -104,6 +119,13 @@ def run(path: str, registry: "static.Registry") -> Any:
         "resource": None,
     }
     try:
+        return _run(path, registry, scanner, names)
+    finally:
+        scanner.end()
+
+
+def _run(path: str, registry: "static.Registry", scanner: CacheScanner, names: Dict[str, Any]) -> Any:
+    try:
         exec(_compiled(path), names)
     except AlreadyCached as cached:
         return cached.args[0]
@@ -149,6 +171,8 @@ def _traceback(error: BaseException) -> str:
 
 
 _code: Dict[str, Tuple[Tuple[int, int], Any]] = {}
+_first_runs: Dict[str, Any] = {}
+"""Of scripts that ask to be kept: held from then on until that is done."""
 _code_lock = threading.Lock()
 
 

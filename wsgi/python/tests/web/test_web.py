@@ -4,6 +4,7 @@ import io
 import os
 import sys
 import tempfile
+import threading
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
@@ -170,69 +171,6 @@ class RequestTest(unittest.TestCase):
             self.assertEqual((exchange.body, exchange.head[0]), (b"", code))
 
 
-class OutgoingTest(unittest.TestCase):
-    def test_what_has_no_room_is_sent_by_a_worker_in_order(self):
-        made, exchange = request(room=3)
-        for piece in (b"ab", b"cd", b"e"):
-            made.write(piece)
-        self.assertEqual(exchange.sent, [b"ab"])
-        made.finish()
-        self.assertIsNone(exchange.ended)
-        exchange.settle()
-        self.assertEqual((exchange.body, exchange.ended), (b"abcde", "finished"))
-
-    def test_what_waits_is_bounded(self):
-        made, exchange = request(room=0)
-        for _ in range(17):
-            made.write(b"x" * (1 << 20))
-        exchange.settle()
-        self.assertIn("reads slowly", exchange.ended)
-
-    def test_a_client_that_leaves_ends_the_waiting(self):
-        made, exchange = request(room=0)
-        made.write(b"a")
-        exchange.gone = True
-        exchange.settle()
-        self.assertEqual(exchange.body, b"")
-
-    def test_a_streaming_producer_pauses_and_goes_on(self):
-        made, exchange = request(room=1)
-        said = []
-
-        class Producer:
-            def pauseProducing(self):
-                said.append("pause")
-
-            def resumeProducing(self):
-                said.append("resume")
-
-            def stopProducing(self):
-                said.append("stop")
-
-        made.registerProducer(Producer(), True)
-        self.assertRaises(ValueError, made.registerProducer, Producer(), True)
-        made.write(b"a")
-        made.write(b"b")
-        self.assertEqual(said, ["pause"])
-        exchange.settle()
-        self.assertEqual(said, ["pause", "resume"])
-        exchange.leave()
-        self.assertEqual(said, ["pause", "resume", "stop"])
-
-    def test_a_producer_that_raises_fails_the_response(self):
-        made, exchange = request()
-
-        class Producer:
-            def resumeProducing(self):
-                made.write(b"a")
-                raise KeyError("in the producer")
-
-        made.registerProducer(Producer(), False)
-        exchange.settle()
-        self.assertEqual(exchange.body, b"a")
-        self.assertIn("KeyError: 'in the producer'", exchange.ended)
-
-
 class TreeTest(unittest.TestCase):
     def test_a_path_leads_to_a_resource(self):
         root, inner = resource.Resource(), resource.Resource()
@@ -391,6 +329,30 @@ class FilesTest(unittest.TestCase):
         self.assertIs(script.ResourceScript(path, registry), first)
         os.utime(path, (1, 1))
         self.assertIsNot(script.ResourceScript(path, registry), first)
+
+    def test_workers_that_run_a_script_first_keep_one_resource(self):
+        path = self.put("b.rpy", "from handwound.web.static import Data\ncache()\nregistry.go_on()\nresource = Data(b'1', 'x/y')")
+        begun, asked, made = threading.Event(), threading.Event(), []
+
+        class Meeting(static.Registry):
+            def getCachedPath(self, path):
+                kept = super().getCachedPath(path)
+                # The second worker has found nothing, and the first keeps something now.
+                (asked if begun.is_set() else begun).set()
+                return kept
+
+            def go_on(self):
+                asked.wait(20)
+
+        registry = Meeting()
+        workers = [threading.Thread(target=lambda: made.append(script.ResourceScript(path, registry))) for _ in range(2)]
+        for worker in workers:
+            worker.start()
+            begun.wait(20)
+        for worker in workers:
+            worker.join()
+        self.assertIs(made[0], made[1])
+        self.assertIs(type(made[0]), static.Data)
 
 
 class ResultsTest(unittest.TestCase):
