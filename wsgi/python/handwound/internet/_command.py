@@ -56,8 +56,9 @@ class CommandReactor(Reactor):
             if self._has_thread:
                 return
             self._has_thread = True
-        # Not a daemon: what is called at the shutdown is called before Python ends.
-        threading.Thread(target=self._thread_main, name="reactor calls").start()
+        # Not a daemon, as it would be by default where a worker asks: what is called at the shutdown is called before
+        # Python ends.
+        threading.Thread(target=self._thread_main, name="reactor calls", daemon=False).start()
 
     def _thread_main(self) -> None:
         if not _native.wait_for_command(self._callbacks, self._command_stops, self._command_ended):

@@ -5,9 +5,12 @@ from __future__ import annotations
 import threading
 from typing import Any, List
 
+from handwound import _native
 from handwound.internet import error, threads
+from handwound.internet._command import CommandReactor
 from handwound.internet.base import Reactor
 from handwound.internet.defer import Deferred
+from handwound.python.threadpool import ThreadPool
 
 from . import TestCase, run
 
@@ -84,3 +87,22 @@ class Threads(TestCase):
             reactor.stop()
 
         run(setup)
+
+
+class TheCommandsThread(TestCase):
+    def test_it_is_waited_for_whoever_asks_for_it_first(self) -> None:
+        asked = threading.Event()
+        is_daemon: List[bool] = []
+
+        class Asked(CommandReactor):
+            def _thread_main(self) -> None:
+                is_daemon.append(threading.current_thread().daemon)
+                asked.set()
+
+        # Python takes workers for daemons, and what a daemon starts for another one.
+        pool = ThreadPool(1, 1)
+        pool.start()
+        pool.callInThread(Asked(_native.EventLoop()).callFromThread, print)
+        self.wait(asked)
+        pool.stop()
+        self.assertEqual(is_daemon, [False])
