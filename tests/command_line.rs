@@ -117,6 +117,15 @@ fn a_port_in_use_is_one_line() {
 }
 
 #[test]
+fn a_socket_in_use_is_one_line_that_speaks_of_paths() {
+    let folder = folder(&[("app.py", APP)]);
+    let _taken = std::os::unix::net::UnixListener::bind(folder.path().join("socket")).unwrap();
+    let said = said(folder.path(), &["web", "app:application", "--bind", "unix:socket", "-w", "2"]);
+    let line = "handwound: cannot listen on unix:socket: address already in use; stop what listens there, or choose another path";
+    assert_eq!((said.status.code(), said.err), (Some(1), vec![line.to_owned()]));
+}
+
+#[test]
 fn spec_33_it_serves_and_prints_at_once_and_ends_cleanly() {
     let server = Server::start(&["--threads", "2..4"]);
     let answer = answer(server.send("/hello"));

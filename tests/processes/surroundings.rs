@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::io::Write;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -58,6 +60,20 @@ print('sockets', 'socket:' in found, flush=True)
     master.serves();
     assert_eq!(master.out.recv_timeout(DEADLINE).unwrap(), "sockets False");
     master.stop();
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_worker_whose_master_has_gone_before_it_came_up_does_not_take_its_place() {
+    let (input, gone) = UnixStream::pair().unwrap();
+    let socket = fs::metadata(format!("/proc/self/fd/{}", input.as_raw_fd())).unwrap();
+    drop(gone);
+    let master = Master::run(APP, &["-w", "2"], |command| {
+        command.env("HANDWOUND_WORKER", format!("{}:{}", socket.dev(), socket.ino()));
+        command.stdin(std::os::fd::OwnedFd::from(input));
+    });
+    let (status, said) = master.end();
+    assert!(!status.success() && !said.iter().any(|line| line.contains("listening")), "{status}: {said:#?}");
 }
 
 #[test]

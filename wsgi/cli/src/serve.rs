@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use handwound_reactor::{
-    Endpoint, EventLoop, MioReactor, OsThreads, Phase, PoolConfig, Stopped, ThreadPool, WorkerHook,
+    Address, Endpoint, EventLoop, MioReactor, OsThreads, Phase, PoolConfig, Stopped, ThreadPool, WorkerHook,
 };
 use handwound_wsgi::{Application, RequestLimit, Resource, Site, WsgiResource};
 
@@ -178,7 +178,11 @@ fn request_limit(options: &Serving, worker: &Worker) -> Option<RequestLimit> {
 }
 
 pub(crate) fn cannot_listen(endpoint: &Endpoint, error: &io::Error) -> String {
+    let is_path = matches!(endpoint.address(), Address::Unix(_));
     let (what, next) = match error.kind() {
+        io::ErrorKind::AddrInUse if is_path => {
+            ("address already in use", "stop what listens there, or choose another path")
+        }
         io::ErrorKind::AddrInUse => ("address already in use", "stop what listens there, or choose another --port"),
         io::ErrorKind::AddrNotAvailable => ("this machine has no such address", "leave out interface= for all it has"),
         io::ErrorKind::PermissionDenied => ("permission denied", "ports below 1024 and some folders need privileges"),

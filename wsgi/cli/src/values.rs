@@ -112,6 +112,14 @@ pub fn workers(text: &str) -> Result<usize, String> {
     }
 }
 
+/// Reads a number of requests.
+///
+/// # Errors
+/// What is wrong with the text.
+pub fn requests(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| "not a number of requests; write 1000, or 0 for never".to_owned())
+}
+
 /// Reads a type of files: `text/plain`.
 ///
 /// # Errors

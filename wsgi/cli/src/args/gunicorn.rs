@@ -19,11 +19,11 @@ pub struct Processes {
     pub reload: bool,
 
     /// Replace a worker after about this many requests; 0 is never.
-    #[arg(long, value_name = "N", default_value = "0")]
+    #[arg(long, value_name = "N", default_value = "0", value_parser = values::requests)]
     pub max_requests: u64,
 
     /// Up to this many requests more, another number for each worker, so that they are not replaced all at once.
-    #[arg(long, value_name = "N", default_value = "0")]
+    #[arg(long, value_name = "N", default_value = "0", value_parser = values::requests)]
     pub max_requests_jitter: u64,
 
     /// Write the number of the process that takes the signals to this file.

@@ -199,6 +199,11 @@ mod tests {
             "h web --wsgi a.b --lisen tcp:1",
             "unexpected argument '--lisen' found; a similar argument exists: '--listen'",
         );
+        refuse(
+            "h web a.b --max-requests 1k",
+            "invalid value '1k' for '--max-requests <N>': not a number of requests; write 1000, or 0 for never",
+        );
+        refuse("h web a.b --graceful-timeout -3", "unexpected argument '-3' found");
         refuse("h wbe", "no command 'wbe'; commands are 'web', which serves, and 'completions'");
         refuse("h shop:app -w 4", "no command 'shop:app'; did you mean 'handwound web shop:app'?");
         refuse("h --port 80 web", "--port belongs to a command; write handwound web --port");

@@ -66,6 +66,8 @@ fn one_line(report: &str) -> String {
     for part in report.lines().map(str::trim).take_while(|part| !part.starts_with("Usage:")) {
         match part.strip_prefix("tip: ") {
             _ if part.is_empty() || part.starts_with("For more information") => continue,
+            // Nobody means a negative number for the name of an application.
+            Some(tip) if tip.starts_with("to pass '-") => continue,
             Some(tip) => line.push_str(&format!("; {tip}")),
             None if line.is_empty() => line.push_str(part.strip_prefix("error: ").unwrap_or(part)),
             None => line.push_str(&format!(" {part}")),

@@ -26,15 +26,23 @@ impl PidFile {
         }
         // As a whole or not at all: somebody may be waiting for it.
         let write = || -> io::Result<()> {
-            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
             let beside = path.with_extension(format!("{}.tmp", process::id()));
-            fs::create_dir_all(folder.unwrap_or(Path::new(".")))?;
             let mut made = fs::File::create(&beside)?;
             writeln!(made, "{}", process::id())?;
             drop(made);
             fs::rename(&beside, path)
         };
-        write().map_err(|error| format!("cannot write --pid '{file}': {error}"))?;
+        write().map_err(|error| {
+            let why = match error.kind() {
+                io::ErrorKind::NotFound => "no such folder; make it first".to_owned(),
+                io::ErrorKind::PermissionDenied => {
+                    "permission denied; choose a folder that this user may write to".to_owned()
+                }
+                io::ErrorKind::IsADirectory => "it is a folder; name a file in it".to_owned(),
+                _ => error.to_string(),
+            };
+            format!("cannot write --pid '{file}': {why}")
+        })?;
         Ok(PidFile(std::path::absolute(path).unwrap_or_else(|_| path.to_owned())))
     }
 }
@@ -106,6 +114,9 @@ mod tests {
         in_folder(Some("7\n"), |path| {
             let refused = PidFile::write(&path.join("below")).unwrap_err();
             assert!(refused.starts_with("cannot write --pid '"), "{refused}");
+            let folder = path.with_file_name("missing");
+            let refused = PidFile::write(&folder.join("server.pid")).unwrap_err();
+            assert!(refused.ends_with("no such folder; make it first") && !folder.exists(), "{refused}");
         });
     }
 }

@@ -6,7 +6,7 @@ use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
-use std::process::{self, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use handwound_reactor::Bound;
 use rustix::event::{PollFd, PollFlags};
@@ -14,7 +14,7 @@ use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process};
 
 use super::events::{Fate, WorkerId};
 use super::link::{self, News, Order};
-use super::worker::MARK;
+use super::worker::{MARK, mark};
 
 /// What to run as a worker: a program that comes to [`serve`](crate::serve) with the same options as its master.
 #[derive(Clone, Debug)]
@@ -63,7 +63,7 @@ impl Processes {
         listeners.iter().try_for_each(|listener| link::send_descriptor(&ours, listener.as_fd()))?;
         ours.set_nonblocking(true)?;
         let mut command = Command::new(&program.path);
-        command.args(&program.arguments).env(MARK, process::id().to_string());
+        command.args(&program.arguments).env(MARK, mark(theirs.as_fd())?);
         // They were for this process.
         for name in ["LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"] {
             command.env_remove(name);

@@ -300,6 +300,7 @@ impl Supervisor {
 
     fn stop(&mut self, signal: i32, now: Time) {
         self.stage = Stage::Stopping { code: 0, hurried: false };
+        self.is_reloading = false;
         self.say(Said::Stopping { signal, patience: self.config.patience });
         for place in std::mem::take(&mut self.places) {
             self.clear(place, IsReplaced::No, now);

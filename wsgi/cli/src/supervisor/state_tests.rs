@@ -360,3 +360,16 @@ fn lines_are_for_people() {
         "SIGTERM: finishing what is under way, for at most 30 s; another signal ends it at once",
     );
 }
+
+#[test]
+fn a_stop_ends_a_reload_and_nobody_is_told_that_all_are_new() {
+    check(
+        config(1),
+        "0: start    => spawn 1
+         1: ready 1  => \"serving\", \"1 ready\"
+         2: HUP      => \"reloading\", spawn 2
+         3: TERM     => \"stopping\", end 1, end 2
+         4: ended 2  =>
+         5: ended 1  => exit 0",
+    );
+}

@@ -3,22 +3,33 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
 use std::io::{self, Read};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::link::{self, News, Order};
 
-/// Names the process of the master, in the environment of its workers. What a worker starts has another parent, and is
-/// none.
+/// Names the socket that a worker gets as its standard input, in its environment. What a worker starts gets another input,
+/// and is none.
 pub(super) const MARK: &str = "HANDWOUND_WORKER";
 
-/// Whether a master has started this process to serve for it.
+/// Whether a master has started this process to serve for it. One whose master has gone since is a worker too, which ends:
+/// it must not take itself for a master.
 pub fn is_worker() -> bool {
-    let master = std::env::var(MARK).ok().and_then(|pid| pid.parse::<i32>().ok());
-    master.is_some() && master == rustix::process::getppid().map(|parent| parent.as_raw_nonzero().get())
+    // Standard input is another one later.
+    static IS_WORKER: OnceLock<bool> = OnceLock::new();
+    *IS_WORKER.get_or_init(|| {
+        let marked = std::env::var(MARK);
+        marked.is_ok_and(|marked| mark(io::stdin().as_fd()).is_ok_and(|input| input == marked))
+    })
+}
+
+/// What [`MARK`] says of this socket.
+pub(super) fn mark(socket: BorrowedFd<'_>) -> io::Result<String> {
+    let socket = rustix::fs::fstat(socket)?;
+    Ok(format!("{}:{}", socket.st_dev, socket.st_ino))
 }
 
 /// The files that what is served is made of, for whoever watches them.
