@@ -36,6 +36,7 @@ _MODULES = (
     "twisted.internet.defer",
     "twisted.internet.error",
     "twisted.internet.reactor",
+    "twisted.internet.threads",
     "twisted.python.components",
     "twisted.python.failure",
     "twisted.python.threadpool",

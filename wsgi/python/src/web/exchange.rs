@@ -54,6 +54,10 @@ impl Exchange {
             Phase::Decided(outcome) => outcome,
             Phase::Rendering => {
                 *phase = Phase::Open(self.call.keep_open());
+                drop(phase);
+                // A client that leaves is noticed and its socket closed, whether or not the resource wants to know: it
+                // may keep the request for long.
+                self.call.on_disconnect(Box::new(|| {}));
                 Ok(())
             }
             Phase::Over => Ok(()),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import socket
 import tempfile
 import threading
 from typing import Any, Callable, List, Tuple
@@ -110,3 +111,23 @@ class Sites(TestCase):
             reactor.listenTCP(0, Resource())
         with self.assertRaisesRegex(TypeError, "what is served is a handwound.web.server.Site, not 7"):
             reactor.listenTCP(0, 7)
+
+    def test_a_client_that_leaves_is_noticed_though_nobody_asked(self) -> None:
+        kept: List[Request] = []
+
+        def setup(reactor: Reactor) -> None:
+            def look(client: socket.socket) -> None:
+                if kept:
+                    client.close()
+                if kept and kept[0].channel.is_disconnected():
+                    reactor.stop()
+                else:
+                    reactor.callLater(0.01, look, client)
+
+            root = Leaf(lambda request: kept.append(request) or NOT_DONE_YET)
+            port = reactor.listenTCP(0, Site(root), interface="127.0.0.1").getHost().port
+            client = socket.create_connection(("127.0.0.1", port))
+            client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            look(client)
+
+        run(setup)

@@ -10,6 +10,7 @@ import unittest
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
 
 import stub  # noqa: E402
+from handwound import _twisted  # noqa: E402
 from handwound.internet import defer, error as internet_error  # noqa: E402
 from handwound.python.failure import Failure  # noqa: E402
 from handwound.python.urlpath import URLPath  # noqa: E402
@@ -353,6 +354,16 @@ class FilesTest(unittest.TestCase):
             worker.join()
         self.assertIs(made[0], made[1])
         self.assertIs(type(made[0]), static.Data)
+
+
+class NamesTest(unittest.TestCase):
+    def test_all_modules_stand_in_for_twisteds(self):
+        ours = set()
+        for package in ("internet", "python", "web"):
+            folder = os.path.join(os.path.dirname(_twisted.__file__), package)
+            names = {os.path.splitext(name)[0] for name in os.listdir(folder) if name.endswith(".py")}
+            ours |= {"twisted.%s.%s" % (package, name) for name in names if not name.startswith("_")}
+        self.assertEqual(ours - set(_twisted._MODULES), set())
 
 
 class ResultsTest(unittest.TestCase):
