@@ -80,6 +80,16 @@ fn one_more_and_one_less() {
 }
 
 #[test]
+fn what_gunicorn_would_upgrade_at_ends_nothing() {
+    let master = Master::start(&["--pid", "pid"]);
+    master.ready(1);
+    master.signal("USR2");
+    master.line("SIGHUP starts workers of the program that is there now");
+    assert_eq!(get(master.port, "/").version, "one");
+    master.stop();
+}
+
+#[test]
 fn a_worker_that_somebody_ends_finishes_its_request_and_has_a_successor_at_once() {
     let master = Master::start(&["--pid", "pid"]);
     master.ready(1);

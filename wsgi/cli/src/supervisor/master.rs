@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use handwound_reactor::{Bound, Endpoint, Time};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGTTIN, SIGTTOU, SIGUSR1};
+use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2};
 use signal_hook::iterator::backend::SignalDelivery;
 use signal_hook::iterator::exfiltrator::SignalOnly;
 
@@ -176,6 +176,11 @@ impl Master<'_> {
                 logging::reopen();
                 Request::ReopenLogs
             }
+            SIGUSR2 => {
+                // Unwatched it would end the master, and gunicorn's users send it to upgrade.
+                let advice = "SIGUSR2 does nothing here; SIGHUP starts workers of the program that is there now";
+                return logging::note(format_args!("handwound: {advice}"));
+            }
             _ => {
                 for (id, last, fate) in self.processes.ended() {
                     last.into_iter().for_each(|news| self.hear(id, news));
@@ -255,7 +260,7 @@ impl Drop for Master<'_> {
 
 fn watch_signals() -> io::Result<Signals> {
     let (read, write) = UnixStream::pair()?;
-    let all = [SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGTTIN, SIGTTOU, SIGUSR1];
+    let all = [SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2];
     SignalDelivery::with_pipe(read, write, SignalOnly, all)
 }
 
