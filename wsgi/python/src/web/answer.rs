@@ -43,12 +43,7 @@ pub struct SendFile {
 impl SendFile {
     pub fn new(path: PathBuf, content_type: String) -> SendFile {
         let mut config = FilesConfig::default();
-        // The name's last extension may be that of a content coding: then the one before it is meant.
-        let names = [Some(path.as_path()), path.file_stem().map(std::path::Path::new)];
-        for extension in names.into_iter().flatten().filter_map(|name| name.extension()?.to_str()) {
-            config.extra_types.insert(format!(".{}", extension.to_ascii_lowercase()), content_type.clone());
-        }
-        config.default_type = content_type;
+        config.content_type = Some(content_type);
         SendFile { path, config }
     }
 }
