@@ -3,13 +3,17 @@
 //! `target/test-venv`; without them the test says that it is skipped. `tests/frameworks/README.md` says how to add one.
 #![allow(clippy::unwrap_used)]
 
-use std::io::{BufRead, BufReader, Write};
+mod command;
+
+use std::io::{BufRead, BufReader};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
 
 use rustix::process::{Pid, Signal, kill_process};
+
+use command::{tell, test_python};
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -19,17 +23,9 @@ fn folder() -> PathBuf {
     root().join("tests/frameworks")
 }
 
-/// Past the test harness, which would swallow it.
-fn tell(line: &str) {
-    let _ = writeln!(std::io::stderr(), "{line}");
-}
-
 /// A Python that has these packages; tells their versions, or that the test is skipped.
 fn python_with(test: &str, packages: &[&str]) -> Option<PathBuf> {
-    let python = std::env::var_os("HANDWOUND_TEST_PYTHON")
-        .map(PathBuf::from)
-        .or_else(|| Some(root().join("target/test-venv/bin/python")).filter(|python| python.exists()))
-        .unwrap_or_else(|| PathBuf::from("python3"));
+    let python = test_python();
     let versions = "import sys, platform; from importlib.metadata import version\n\
                     print(platform.python_implementation(), platform.python_version(), end='')\n\
                     for name in sys.argv[1:]: print(f', {name} {version(name)}', end='')";

@@ -4,7 +4,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
@@ -17,6 +17,20 @@ pub fn handwound() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_handwound"));
     command.env_remove("VIRTUAL_ENV").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
+}
+
+/// The Python that may have packages from pip: the one that `HANDWOUND_TEST_PYTHON` names, or of `target/test-venv`.
+pub fn test_python() -> PathBuf {
+    let venv = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/test-venv/bin/python");
+    std::env::var_os("HANDWOUND_TEST_PYTHON")
+        .map(PathBuf::from)
+        .or_else(|| Some(venv).filter(|python| python.exists()))
+        .unwrap_or_else(|| PathBuf::from("python3"))
+}
+
+/// Past the test harness, which would swallow it.
+pub fn tell(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 /// A folder with these files.

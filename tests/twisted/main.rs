@@ -3,18 +3,17 @@
 //! `target/test-venv`; without it those tests say that they are skipped. Numbers are those of the list of behaviours.
 #![allow(clippy::unwrap_used)]
 
+#[path = "../command/mod.rs"]
+mod command;
 mod rendering;
 
-use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
 
-/// Longer than anything takes that works.
-const DEADLINE: Duration = Duration::from_secs(60);
+use command::{DEADLINE, folder, tell, test_python};
 
 /// The listing of Twisted's own tutorial.
 const TUTORIAL: &str = "\
@@ -34,41 +33,25 @@ fn root() -> PathBuf {
 
 /// A Python that has Twisted, if there is one.
 fn python_with_twisted(test: &str) -> Option<PathBuf> {
-    let python = std::env::var_os("HANDWOUND_TEST_PYTHON")
-        .map(PathBuf::from)
-        .or_else(|| Some(root().join("target/test-venv/bin/python")).filter(|python| python.exists()))
-        .unwrap_or_else(|| PathBuf::from("python3"));
+    let python = test_python();
     let import = Command::new(&python).args(["-c", "import twisted.web"]).stderr(Stdio::null()).status();
     if import.is_ok_and(|status| status.success()) {
         return Some(python);
     }
-    // Past the test harness, which would swallow it.
-    let mut stderr = std::io::stderr();
-    let _ = writeln!(stderr, "SKIPPED twisted::{test}: {} has no Twisted; `.ci/run` makes one", python.display());
+    tell(&format!("SKIPPED twisted::{test}: {} has no Twisted; `.ci/run` makes one", python.display()));
     None
 }
 
-/// A folder with these files.
-fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    for (name, text) in files {
-        let path = folder.path().join(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
-    }
-    folder
-}
-
 fn handwound(python: Option<&Path>, folder: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_handwound"));
-    command.env_remove("VIRTUAL_ENV").env("PYTHONDONTWRITEBYTECODE", "1").current_dir(folder);
+    let mut command = command::handwound();
+    command.env("PYTHONDONTWRITEBYTECODE", "1").current_dir(folder);
     command.arg("web");
     match python {
         Some(python) => command.arg("--python").arg(python),
         // The standard library alone: what else may be installed there is not found.
         None => command.env("PYTHONNOUSERSITE", "1").env("PYTHONPATH", hidden_twisted()),
     };
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    command.stdout(Stdio::null());
     command
 }
 
