@@ -150,8 +150,8 @@ impl Filtered {
     /// Moves up to `bytes_max` of the transport's output into an empty wire.
     pub(crate) fn send_some(&mut self, transport: &mut Transport, bytes_max: usize) -> Result<(), io::Error> {
         debug_assert!(self.pending_bytes() == 0 && self.in_wire == 0, "the last piece has gone out");
-        let waiting = &transport.output[transport.written..];
-        let piece = &waiting[..waiting.len().min(bytes_max.max(1))];
+        let mut gathered = Vec::new();
+        let piece = transport.output.gather(bytes_max.max(1), &mut gathered);
         self.in_wire = piece.len();
         let outcome = guarded(|| self.filter.send(piece, &mut self.wire));
         if self.pending_bytes() == 0 {
@@ -190,7 +190,7 @@ impl Filtered {
             bytes.min(self.in_wire.saturating_sub(1))
         };
         self.in_wire -= plain;
-        transport.written += plain;
+        transport.output.advance(plain);
         transport.written_bytes += plain as u64;
     }
 

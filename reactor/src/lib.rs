@@ -14,6 +14,7 @@ mod mio_reactor;
 #[cfg(test)]
 mod model;
 mod os_threads;
+mod outgoing;
 mod outstanding;
 mod primitives;
 mod seam;
@@ -38,6 +39,7 @@ pub use mailbox::{CallRefused, ConnectionId, Notifier, Remote};
 pub use memory::{Kept, Memory};
 pub use mio_reactor::{Bound, MioReactor};
 pub use os_threads::OsThreads;
+pub use outgoing::{Outgoing, Part};
 pub use outstanding::{Outstanding, Pending, Place};
 pub use seam::{
     Address, Close, Event, Gate, ListenOptions, Parking, Reactor, Received, SharedId, Sock, Threads, Unparked, Wake,

@@ -5,10 +5,12 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use crate::event_loop::WeakLoop;
 use crate::filter::Session;
 use crate::mailbox::{ConnectionId, Notifier};
-use crate::{Address, EventLoop, Time};
+use crate::{Address, EventLoop, Outgoing, Time};
 
 /// One end of a connection: what to do when bytes, room or the end come. All calls run on the loop's thread; none
 /// may block.
@@ -101,9 +103,9 @@ pub struct Transport {
     local: Address,
     output_high_bytes: usize,
     pub(crate) now: Time,
-    pub(crate) output: Vec<u8>,
-    /// Bytes at the start of `output` that are written already.
-    pub(crate) written: usize,
+    pub(crate) output: Outgoing,
+    /// Where [`Protocol::drained`] is called once, before the usual mark.
+    pub(crate) drained_at_bytes: Option<usize>,
     pub(crate) written_bytes: u64,
     pub(crate) paused: bool,
     pub(crate) ending: Option<Ending>,
@@ -120,8 +122,8 @@ impl Transport {
             local,
             output_high_bytes: event_loop.config().output_high_bytes,
             now: event_loop.now(),
-            output: Vec::new(),
-            written: 0,
+            output: Outgoing::new(),
+            drained_at_bytes: None,
             written_bytes: 0,
             paused: false,
             ending: None,
@@ -135,25 +137,30 @@ impl Transport {
     /// [`is_full`](Transport::is_full).
     pub fn write(&mut self, bytes: &[u8]) {
         if self.ending.is_none() {
-            self.output.extend_from_slice(bytes);
+            self.output.copy(bytes);
         }
     }
 
     /// As [`write`](Transport::write), and leaves `bytes` empty; the two buffers change places where that spares
     /// copying.
     pub fn write_vec(&mut self, bytes: &mut Vec<u8>) {
-        if self.ending.is_some() {
-            bytes.clear();
-        } else if self.output.is_empty() {
-            std::mem::swap(&mut self.output, bytes);
-        } else {
-            self.output.append(bytes);
+        match self.ending {
+            None => self.output.append_vec(bytes),
+            Some(_) => bytes.clear(),
+        }
+    }
+
+    /// As [`write`](Transport::write), without copying: `bytes` are kept until the system has taken them. For pieces of
+    /// some KiB and more; a copy of less is cheaper.
+    pub fn write_shared(&mut self, bytes: Bytes) {
+        if self.ending.is_none() {
+            self.output.keep(bytes);
         }
     }
 
     /// Bytes that wait to be written.
     pub fn pending_bytes(&self) -> usize {
-        self.output.len() - self.written
+        self.output.len()
     }
 
     /// Bytes that the system has taken so far.
@@ -165,6 +172,12 @@ impl Transport {
     /// until [`Protocol::drained`].
     pub fn is_full(&self) -> bool {
         self.pending_bytes() > self.output_high_bytes
+    }
+
+    /// Calls [`Protocol::drained`] as soon as no more than `bytes` wait: once, and sooner than at the low mark. For who has
+    /// queued much at once, more than makes it [full](Transport::is_full).
+    pub fn call_drained_at(&mut self, bytes: usize) {
+        self.drained_at_bytes = Some(bytes);
     }
 
     /// Reads nothing from the peer until [`resume_reading`](Transport::resume_reading): it will be slowed down. What a

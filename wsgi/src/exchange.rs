@@ -18,7 +18,7 @@ mod open;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
-use handwound_reactor::{AnyThreads, Gate, Job, JobRefused, Notifier, Time, Watched, Worker};
+use handwound_reactor::{AnyThreads, Gate, Job, JobRefused, Notifier, Outgoing, Time, Watched, Worker};
 
 use crate::application::{Application, Failure, WriteError};
 use crate::body::{LIGHT_BYTES, RequestBody};
@@ -62,7 +62,9 @@ pub(crate) struct State {
     /// The head is, or may be, with the reactor: it cannot be replaced any more.
     pub(crate) committed: bool,
     /// Bytes of the body that the reactor has not taken.
-    pub(crate) waiting: Vec<u8>,
+    pub(crate) waiting: Outgoing,
+    /// Whether a piece for which there was no room is among it, or among what the reactor has.
+    pub(crate) oversize: Oversize,
     outcome: Option<Outcome>,
     disconnected: bool,
     /// A worker has taken it up.
@@ -92,6 +94,7 @@ impl State {
             head,
             committed,
             waiting,
+            oversize,
             outcome,
             disconnected,
             begun,
@@ -107,6 +110,7 @@ impl State {
         waiting.clear();
         writers.reset();
         (*head, *outcome, *spent, *rare) = (None, None, next_spent, None);
+        *oversize = Oversize::None;
         (*committed, *disconnected, *begun, *notified) = (false, false, false, false);
         (*ended, *close, *refused, *half_closed) = (false, false, false, false);
     }
@@ -130,6 +134,15 @@ impl State {
         self.rare.as_ref().is_some_and(|rare| rare.has_on_disconnect())
     }
 
+    pub(crate) fn is_disconnected(&self) -> bool {
+        self.disconnected
+    }
+
+    /// The application has returned.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended
+    }
+
     /// Whether a write could succeed now, or after a wait.
     pub(crate) fn check_writable(&self) -> Result<(), WriteError> {
         match self {
@@ -139,6 +152,18 @@ impl State {
             _ => Ok(()),
         }
     }
+}
+
+/// A piece that is longer than what may wait, but is not copied and so costs nothing by itself: it is queued whole, and
+/// its writer waits until most of it is out.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Oversize {
+    #[default]
+    None,
+    /// It waits for the reactor.
+    Queued,
+    /// The reactor has it, and looks again when there is room behind it.
+    Taken,
 }
 
 /// How a call ended.
@@ -155,7 +180,9 @@ pub(crate) enum Outcome {
 pub(crate) struct Taken {
     /// The head, once: at the first look after it was committed.
     pub(crate) head: Option<ResponseHead>,
-    pub(crate) body: Vec<u8>,
+    pub(crate) body: Outgoing,
+    /// A writer waits until there is room behind this; see [`Exchange::has_room_again`].
+    pub(crate) is_oversize: bool,
     pub(crate) outcome: Option<Outcome>,
     pub(crate) close: bool,
     /// What goes on now that there is room.
@@ -216,16 +243,35 @@ impl Exchange {
         std::mem::swap(&mut taken.body, &mut state.waiting);
         state.waiting.clear();
         taken.outcome = state.outcome.take();
-        if taken.outcome.is_some() && state.waiting.capacity() > LIGHT_BYTES {
+        if taken.outcome.is_some() {
             // It may be kept for a next request that never comes.
-            state.waiting = Vec::new();
+            state.waiting.shrink_to(LIGHT_BYTES);
         }
         taken.close = state.close;
         taken.is_given_up = state.half_closed && state.is_watched();
-        let writer = state.writers.take_for_room();
+        taken.is_oversize = state.oversize == Oversize::Queued;
+        let writer = if taken.is_oversize {
+            state.oversize = Oversize::Taken;
+            None
+        } else {
+            state.oversize = Oversize::None;
+            state.writers.take_for_room()
+        };
         if let Some(rare) = &mut state.rare {
             taken.resume = rare.take_for_room();
         }
+        drop(state);
+        if let Some(writer) = writer {
+            writer.unpark();
+        }
+    }
+
+    /// What was oversize is out, or little of it is left. Runs on the reactor's thread.
+    pub(crate) fn has_room_again(&self) {
+        self.watched.visit();
+        let mut state = self.state();
+        state.oversize = Oversize::None;
+        let writer = state.writers.take_for_room();
         drop(state);
         if let Some(writer) = writer {
             writer.unpark();
@@ -245,7 +291,7 @@ impl Exchange {
     pub(crate) fn note_memory(&self, note: &mut dyn FnMut(&'static str, usize)) {
         note("heads", self.request.head.bytes_kept());
         note("body", self.read_body(RequestBody::memory_bytes));
-        note("response", self.state().waiting.capacity());
+        note("response", self.state().waiting.memory_bytes());
     }
 
     fn is_started(&self) -> bool {
@@ -271,11 +317,13 @@ impl Exchange {
         self.watched.visit();
         let mut state = self.state();
         state.disconnected = true;
-        state.waiting = Vec::new();
+        let dropped = std::mem::take(&mut state.waiting);
         let writers = state.writers.take_all();
         let begun = state.begun;
         let rare = state.rare.as_mut().map(|rare| rare.take_for_disconnect());
         drop(state);
+        // Not under the lock: its pieces are somebody else's.
+        drop(dropped);
         if !begun {
             // No worker will. It may lie in the queue for long: what is large of it goes now. Nobody reads it, so there
             // is nobody to wait for.

@@ -5,10 +5,57 @@
 
 use std::collections::VecDeque;
 
-use handwound_reactor::{Gate, Threads};
+use bytes::Bytes;
+use handwound_reactor::{Gate, Outgoing, Threads};
 
 use crate::application::WriteError;
-use crate::exchange::Exchange;
+use crate::exchange::{Exchange, Oversize};
+
+/// What is written.
+#[derive(Clone, Copy)]
+pub(crate) enum Source<'a> {
+    /// Bytes to be copied.
+    Copied(&'a [u8]),
+    /// A piece to be kept where it is.
+    Shared(&'a Bytes),
+}
+
+impl Source<'_> {
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Source::Copied(bytes) => bytes.len(),
+            Source::Shared(bytes) => bytes.len(),
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    pub(crate) fn queue(&self, waiting: &mut Outgoing) {
+        match self {
+            Source::Copied(bytes) => waiting.copy(bytes),
+            Source::Shared(bytes) => waiting.keep(Bytes::clone(bytes)),
+        }
+    }
+
+    /// As much of it as goes into `room` at once: a part of what is copied, the whole of what is not.
+    fn part(self, room: usize) -> Self {
+        match self {
+            Source::Copied(bytes) => Source::Copied(&bytes[..room.min(bytes.len())]),
+            Source::Shared(_) if room == 0 => Source::Copied(b""),
+            shared => shared,
+        }
+    }
+
+    fn after(self, queued: usize) -> Self {
+        match self {
+            Source::Copied(bytes) => Source::Copied(&bytes[queued..]),
+            Source::Shared(_) if queued > 0 => Source::Copied(b""),
+            shared => shared,
+        }
+    }
+}
 
 /// Who waits. Part of what the exchange's lock guards.
 #[derive(Default)]
@@ -57,21 +104,25 @@ impl Writers {
 pub(crate) struct Writer<'a> {
     exchange: &'a Exchange,
     has_turn: bool,
+    /// What it has queued was longer than the room.
+    is_oversize: bool,
     /// Where it waits, once it has had to.
     gate: Option<Gate>,
 }
 
 impl<'a> Writer<'a> {
     pub(crate) fn new(exchange: &'a Exchange) -> Writer<'a> {
-        Writer { exchange, has_turn: false, gate: None }
+        Writer { exchange, has_turn: false, is_oversize: false, gate: None }
     }
 
-    /// Queues all of `bytes`. Parks while there is no room, and while it is others' turn.
-    pub(crate) fn write(mut self, mut bytes: &[u8]) -> Result<(), WriteError> {
+    /// Queues all of `bytes`. Parks while there is no room, and while it is others' turn; behind a piece that is longer
+    /// than the room was, until there is room again.
+    pub(crate) fn write(mut self, mut bytes: Source<'_>) -> Result<(), WriteError> {
         while !bytes.is_empty() {
             let queued = self.step(bytes)?;
-            bytes = &bytes[queued..];
+            bytes = bytes.after(queued);
         }
+        while self.waits_for_room_again()? {}
         Ok(())
     }
 
@@ -79,18 +130,23 @@ impl<'a> Writer<'a> {
     ///
     /// # Errors
     /// None after which another write could succeed: a turn need not be given back then.
-    fn step(&mut self, bytes: &[u8]) -> Result<usize, WriteError> {
+    fn step(&mut self, bytes: Source<'_>) -> Result<usize, WriteError> {
         let exchange = self.exchange;
         exchange.watched.visit();
         let mut state = exchange.state();
         state.check_writable()?;
         let others_turn = state.writers.busy && !self.has_turn;
-        let room = if others_turn { 0 } else { exchange.room(&state).min(bytes.len()) };
-        if room > 0 {
+        let room = if others_turn { 0 } else { exchange.room(&state) };
+        let part = bytes.part(room);
+        if !part.is_empty() {
             state.committed = true;
-            state.waiting.extend_from_slice(&bytes[..room]);
+            part.queue(&mut state.waiting);
             let notify = !std::mem::replace(&mut state.notified, true);
-            let next = match room == bytes.len() {
+            self.is_oversize = part.len() > room;
+            if self.is_oversize {
+                state.oversize = Oversize::Queued;
+            }
+            let next = match part.len() == bytes.len() && !self.is_oversize {
                 true => self.leave(&mut state.writers),
                 false => {
                     self.enter(&mut state.writers);
@@ -104,7 +160,7 @@ impl<'a> Writer<'a> {
             if let Some(next) = next {
                 next.unpark();
             }
-            return Ok(room);
+            return Ok(part.len());
         }
         let Some(gate) = self.gate(&mut state.writers) else {
             drop(state);
@@ -124,6 +180,38 @@ impl<'a> Writer<'a> {
         // Whoever has ended a wait for a turn has left the turn to us, or there are no more turns.
         self.has_turn = true;
         Ok(0)
+    }
+
+    /// Waits once if what was queued was oversize, and is not out yet; the turn is over when it is.
+    fn waits_for_room_again(&mut self) -> Result<bool, WriteError> {
+        if !self.is_oversize {
+            return Ok(false);
+        }
+        let exchange = self.exchange;
+        exchange.watched.visit();
+        let mut state = exchange.state();
+        if state.is_disconnected() {
+            return Err(WriteError::ClientDisconnected);
+        }
+        // At the response's end it is out of the application's hands: what is queued goes out.
+        if state.oversize == Oversize::None || state.has_ended() {
+            let next = self.leave(&mut state.writers);
+            drop(state);
+            if let Some(next) = next {
+                next.unpark();
+            }
+            return Ok(false);
+        }
+        let Some(gate) = self.gate(&mut state.writers) else {
+            drop(state);
+            self.gate = Some(exchange.threads.gate("response writer"));
+            return Ok(true);
+        };
+        state.writers.for_room = Some(gate.clone());
+        drop(state);
+        exchange.notifier.remote().flush();
+        gate.park();
+        Ok(true)
     }
 
     /// A gate that no other writer uses; `None` where one has to be made, which is not done under a lock.

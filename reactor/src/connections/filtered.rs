@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::{Connection, Stage};
 use crate::filter::{Filtered, Passed};
 use crate::transport::Ending;
-use crate::{Address, Close, Closed, EventLoop, Filter, Protocol};
+use crate::{Address, Close, Closed, EventLoop, Filter, Outgoing, Protocol};
 
 impl EventLoop {
     /// As [`connect`](EventLoop::connect), through `filter`, which has to open within `open_max` from the moment that the
@@ -121,7 +121,7 @@ impl EventLoop {
     /// From here on the protocol hears no more but that it is closed.
     fn begin_ending(&self, connection: &mut Connection) {
         connection.stage = Stage::Ending;
-        (connection.transport.output, connection.transport.written) = (Vec::new(), 0);
+        connection.transport.output = Outgoing::new();
         connection.transport.deadline = Some(self.now() + self.0.config.linger_max);
     }
 

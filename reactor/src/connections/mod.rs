@@ -290,7 +290,7 @@ impl EventLoop {
 impl Connection {
     /// What it keeps, and its protocol.
     pub(crate) fn memory(&self, note: &mut dyn FnMut(&'static str, usize)) {
-        note("output", self.transport.output.capacity());
+        note("output", self.transport.output.memory_bytes());
         if let Some(filter) = &self.filter {
             note("filter", filter.memory_bytes());
         }

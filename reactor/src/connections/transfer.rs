@@ -3,6 +3,7 @@
 use std::io::{self, ErrorKind, IoSlice};
 
 use super::{Connection, Stage};
+use crate::outgoing::SLICES_MAX;
 use crate::table::reuse_buffer;
 use crate::transport::Ending;
 use crate::{Close, Closed, EventLoop};
@@ -89,12 +90,9 @@ impl EventLoop {
             return self.flush_filtered(connection);
         }
         while connection.writable && connection.transport.pending_bytes() > 0 {
-            let transport = &connection.transport;
-            let slices = [IoSlice::new(&transport.output[transport.written..])];
-            let written = self.0.reactor.borrow_mut().write(connection.sock, &slices);
-            match written {
+            match self.write_some(&connection) {
                 Ok(bytes) => {
-                    connection.transport.written += bytes;
+                    connection.transport.output.advance(bytes);
                     connection.transport.written_bytes += bytes as u64;
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => connection.writable = false,
@@ -115,6 +113,17 @@ impl EventLoop {
         }
     }
 
+    /// One write: of one slice, but where pieces are kept.
+    fn write_some(&self, connection: &Connection) -> io::Result<usize> {
+        let (output, mut reactor) = (&connection.transport.output, self.0.reactor.borrow_mut());
+        if output.is_copied() {
+            return reactor.write(connection.sock, &[IoSlice::new(output.front())]);
+        }
+        let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+        let count = output.slices(&mut slices);
+        reactor.write(connection.sock, &slices[..count])
+    }
+
     /// Whether the protocol was called.
     pub(super) fn after_writing(&self, connection: &mut Connection) -> bool {
         let config = &self.0.config;
@@ -122,16 +131,16 @@ impl EventLoop {
         let pending = transport.pending_bytes();
         if pending == 0 {
             transport.output.clear();
-            transport.written = 0;
             // An idle connection keeps no large buffer.
-            if transport.output.capacity() > config.read_chunk_bytes {
-                transport.output = Vec::new();
-            }
-        } else if transport.written > config.output_high_bytes {
-            transport.output.drain(..transport.written);
-            transport.written = 0;
+            transport.output.shrink_to(config.read_chunk_bytes);
+        } else {
+            transport.output.forget_gone_above(config.output_high_bytes);
         }
-        let has_drained = pending <= config.output_low_bytes && std::mem::take(&mut connection.above_high);
+        let low = transport.drained_at_bytes.unwrap_or_default().max(config.output_low_bytes);
+        let has_drained = pending <= low && std::mem::take(&mut connection.above_high);
+        if has_drained {
+            transport.drained_at_bytes = None;
+        }
         if has_drained {
             self.call(connection, |protocol, transport| protocol.drained(transport));
         }

@@ -3,12 +3,14 @@
 use std::io;
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::Exchange;
 use crate::application::{StartError, WriteError};
 use crate::body::RequestBody;
 use crate::http1::{BadResponse, ResponseHead};
 use crate::request::Request;
-use crate::writers::Writer;
+use crate::writers::{Source, Writer};
 
 /// The application's side of a request. Clones are handles on the same one; any thread may use them, also after the
 /// end of the call, when they only give errors.
@@ -145,7 +147,16 @@ impl Call {
     /// # Errors
     /// [`WriteError`]; a part of `bytes` may have been sent then.
     pub fn write(&self, bytes: &[u8]) -> Result<(), WriteError> {
-        Writer::new(&self.exchange).write(bytes)
+        Writer::new(&self.exchange).write(Source::Copied(bytes))
+    }
+
+    /// As [`write`](Call::write), without copying: `bytes` are kept until they are out. They may be longer than the
+    /// site's bounds; it is then that this blocks until little of them is left. For pieces of some KiB and more.
+    ///
+    /// # Errors
+    /// [`WriteError`]; a part of `bytes` may have been sent then.
+    pub fn write_shared(&self, bytes: &Bytes) -> Result<(), WriteError> {
+        Writer::new(&self.exchange).write(Source::Shared(bytes))
     }
 
     /// [`write`](Call::write)s if that takes no waiting: all of `bytes` (true), or none (false).
@@ -153,6 +164,19 @@ impl Call {
     /// # Errors
     /// [`WriteError`]
     pub fn try_write(&self, bytes: &[u8]) -> Result<bool, WriteError> {
+        self.try_write_source(Source::Copied(bytes))
+    }
+
+    /// [`write_shared`](Call::write_shared)s if that takes no waiting: all of `bytes` (true), or none (false).
+    ///
+    /// # Errors
+    /// [`WriteError`]
+    pub fn try_write_shared(&self, bytes: &Bytes) -> Result<bool, WriteError> {
+        self.try_write_source(Source::Shared(bytes))
+    }
+
+    #[inline]
+    fn try_write_source(&self, bytes: Source<'_>) -> Result<bool, WriteError> {
         self.exchange.watched.visit();
         let mut state = self.exchange.state();
         state.check_writable()?;
@@ -163,7 +187,7 @@ impl Call {
             return Ok(true);
         }
         state.committed = true;
-        state.waiting.extend_from_slice(bytes);
+        bytes.queue(&mut state.waiting);
         let notify = !std::mem::replace(&mut state.notified, true);
         drop(state);
         if notify {
@@ -189,6 +213,30 @@ impl Call {
     /// # Errors
     /// [`WriteError`]
     pub fn try_send_whole(&self, bytes: &[u8]) -> Result<bool, WriteError> {
+        self.try_send_whole_source(Source::Copied(bytes))
+    }
+
+    /// As [`send_whole`](Call::send_whole), without copying; see [`write_shared`](Call::write_shared).
+    ///
+    /// # Errors
+    /// [`WriteError`]
+    pub fn send_whole_shared(&self, bytes: &Bytes) -> Result<(), WriteError> {
+        match self.try_send_whole_shared(bytes)? {
+            true => Ok(()),
+            false => self.write_shared(bytes),
+        }
+    }
+
+    /// [`send_whole_shared`](Call::send_whole_shared)s if that takes no waiting: all of `bytes` (true), or none (false).
+    ///
+    /// # Errors
+    /// [`WriteError`]
+    pub fn try_send_whole_shared(&self, bytes: &Bytes) -> Result<bool, WriteError> {
+        self.try_send_whole_source(Source::Shared(bytes))
+    }
+
+    #[inline]
+    fn try_send_whole_source(&self, bytes: Source<'_>) -> Result<bool, WriteError> {
         self.exchange.watched.visit();
         let mut state = self.exchange.state();
         state.declare_length(bytes.len() as u64);
@@ -200,7 +248,7 @@ impl Call {
         }
         // The end of the call is near, and tells the reactor of both.
         state.committed = true;
-        state.waiting.extend_from_slice(bytes);
+        bytes.queue(&mut state.waiting);
         Ok(true)
     }
 

@@ -60,5 +60,5 @@ pub use connection::{Closing, Connection, Event};
 pub use rejection::Rejection;
 pub use request::{Host, RequestHead, Version};
 pub use response::{BadResponse, ResponseHead};
-pub use send::{BodyFit, Finish, Sent};
+pub use send::{BodyFit, Finish, Piece, Sent};
 pub use target::{TargetForm, percent_decode};

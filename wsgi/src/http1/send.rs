@@ -24,6 +24,17 @@ pub enum BodyFit {
     Omitted,
 }
 
+/// How a piece of a response's body goes out that is not copied; see [`Connection::begin_piece`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Piece {
+    /// What becomes of it.
+    pub fit: BodyFit,
+    /// How many bytes of it are to be sent.
+    pub bytes: usize,
+    /// What follows it.
+    pub end: &'static [u8],
+}
+
 /// How a response ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "an application that sends less than it declared should be told"]
@@ -93,26 +104,37 @@ impl Connection {
 
     /// Sends a piece of the body, in the framing that [`respond`](Self::respond) chose.
     pub fn send_body(&mut self, bytes: &[u8]) -> BodyFit {
-        let mut taken_bytes = bytes.len() as u64;
-        let mut fit = BodyFit::Whole;
+        let piece = self.begin_piece(bytes.len());
+        self.output.reserve(piece.bytes + piece.end.len());
+        self.output.extend_from_slice(&bytes[..piece.bytes]);
+        self.output.extend_from_slice(piece.end);
+        piece.fit
+    }
+
+    /// As [`send_body`](Self::send_body), for a piece of the body that is not copied into the output: what stands before
+    /// it is, and its owner sends the output, then as much of the piece as the result says, and then the result's end.
+    #[must_use = "the piece is still to be sent"]
+    pub fn begin_piece(&mut self, bytes: usize) -> Piece {
+        let mut piece = Piece { fit: BodyFit::Whole, bytes, end: b"" };
         match &mut self.sending {
-            Sending::Nothing | Sending::NoBody => return BodyFit::Omitted,
+            Sending::Nothing | Sending::NoBody => return Piece { fit: BodyFit::Omitted, bytes: 0, end: b"" },
             // An empty chunk would be the last one.
-            _ if bytes.is_empty() => {}
-            Sending::UntilClose => self.output.extend_from_slice(bytes),
-            Sending::Chunked => write_chunk(&mut self.output, bytes),
+            _ if bytes == 0 => {}
+            Sending::UntilClose => {}
+            Sending::Chunked => {
+                write_chunk_size(&mut self.output, bytes);
+                piece.end = b"\r\n";
+            }
             Sending::Counted { left } => {
-                let surplus_bytes = taken_bytes.saturating_sub(*left);
+                let surplus_bytes = (bytes as u64).saturating_sub(*left);
                 if surplus_bytes > 0 {
-                    taken_bytes = *left;
-                    fit = BodyFit::Cut { surplus_bytes };
+                    (piece.bytes, piece.fit) = (*left as usize, BodyFit::Cut { surplus_bytes });
                 }
-                *left -= taken_bytes;
-                self.output.extend_from_slice(&bytes[..taken_bytes as usize]);
+                *left -= piece.bytes as u64;
             }
         }
-        self.sent.body_bytes += taken_bytes;
-        fit
+        self.sent.body_bytes += piece.bytes as u64;
+        piece
     }
 
     /// The response is over. The next request may then be polled, or the connection is closing.
@@ -230,18 +252,15 @@ fn write_content_length(output: &mut Vec<u8>, length: u64) {
     output.extend_from_slice(b"\r\n");
 }
 
-fn write_chunk(output: &mut Vec<u8>, bytes: &[u8]) {
+fn write_chunk_size(output: &mut Vec<u8>, bytes: usize) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut size = [0_u8; 16];
-    let (mut at, mut left) = (size.len(), bytes.len());
+    let (mut at, mut left) = (size.len(), bytes);
     while left > 0 {
         at -= 1;
         size[at] = DIGITS[left & 15];
         left >>= 4;
     }
-    output.reserve(bytes.len() + size.len() + 4);
     output.extend_from_slice(&size[at..]);
-    output.extend_from_slice(b"\r\n");
-    output.extend_from_slice(bytes);
     output.extend_from_slice(b"\r\n");
 }

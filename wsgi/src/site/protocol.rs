@@ -6,12 +6,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use bytes::Bytes;
 use handwound_reactor::{
-    Address, Closed, Expectation, JobRefused, Protocol, ThreadPool, Threads, Time, Transport, Watched,
+    Address, Closed, Expectation, JobRefused, Part, Protocol, ThreadPool, Threads, Time, Transport, Watched,
 };
 
-use super::Shared;
 use super::access::Begun;
+use super::{Shared, SiteConfig};
 use crate::application::Failure;
 use crate::body::{LIGHT_BYTES, RequestBody};
 use crate::exchange::{Exchange, Link, Marks, Outcome, Taken};
@@ -125,7 +126,7 @@ impl Protocol for HttpProtocol {
         if let Some(connection) = &self.connection {
             connection.note_memory(note);
         }
-        note("response", self.taken.body.capacity());
+        note("response", self.taken.body.memory_bytes());
         let exchange = match &self.stage {
             Stage::Idle => self.spare.as_ref(),
             Stage::Receiving { head, body } => {
@@ -333,6 +334,9 @@ impl HttpProtocol {
     fn relay(&mut self, transport: &mut Transport) {
         let Stage::Running(exchange, _) = &self.stage else { return };
         if transport.is_full() {
+            if self.taken.is_oversize {
+                self.taken.is_oversize = !has_room_again(exchange, &self.site.config, transport);
+            }
             return;
         }
         exchange.take(&mut self.taken);
@@ -346,9 +350,11 @@ impl HttpProtocol {
             self.taken.spent = head.is_light().then_some(head);
             self.surplus_logged = false;
         }
-        if !self.taken.body.is_empty() {
-            let fit = connection.send_body(&self.taken.body);
-            self.taken.body.clear();
+        while let Some(part) = self.taken.body.pop() {
+            let fit = match part {
+                Part::Copied(bytes) => connection.send_body(bytes),
+                Part::Kept(bytes) => send_shared(connection, transport, bytes),
+            };
             if let BodyFit::Cut { surplus_bytes } = fit
                 && !std::mem::replace(&mut self.surplus_logged, true)
             {
@@ -357,6 +363,10 @@ impl HttpProtocol {
                     "the application sent more than its Content-Length; the rest is not sent"
                 );
             }
+        }
+        self.taken.body.clear();
+        if self.taken.is_oversize {
+            self.taken.is_oversize = !has_room_again(exchange, &self.site.config, transport);
         }
         if self.taken.is_given_up && self.taken.outcome.is_none() {
             return transport.abort();
@@ -433,9 +443,7 @@ impl HttpProtocol {
         transport.set_deadline(earlier(sending, receiving));
         if matches!(self.stage, Stage::Idle) {
             self.connection().shrink_to(LIGHT_BYTES);
-            if self.taken.body.capacity() > LIGHT_BYTES {
-                self.taken.body = Vec::new();
-            }
+            self.taken.body.shrink_to(LIGHT_BYTES);
         }
     }
 
@@ -454,6 +462,27 @@ impl HttpProtocol {
         progress.queued = written + transport.pending_bytes() as u64;
         Some(progress.since + self.site.config.send_patience())
     }
+}
+
+/// Lets a writer go on that waits behind an oversize piece, if no more is left than may wait in any case.
+fn has_room_again(exchange: &Exchange, config: &SiteConfig, transport: &mut Transport) -> bool {
+    let may_wait = config.response_bytes_max + transport.event_loop().config().output_high_bytes;
+    let has_room = transport.pending_bytes() <= may_wait;
+    match has_room {
+        true => exchange.has_room_again(),
+        false => transport.call_drained_at(may_wait),
+    }
+    has_room
+}
+
+/// Sends a piece of the body that is not copied.
+fn send_shared(connection: &mut Connection, transport: &mut Transport, mut bytes: Bytes) -> BodyFit {
+    let piece = connection.begin_piece(bytes.len());
+    transport.write_vec(connection.output());
+    bytes.truncate(piece.bytes);
+    transport.write_shared(bytes);
+    connection.output().extend_from_slice(piece.end);
+    piece.fit
 }
 
 /// The earlier of those there are.
