@@ -67,6 +67,14 @@ impl RequestBody {
         }
     }
 
+    /// These bytes, if it is in memory and has as many.
+    pub(crate) fn in_memory(&self, offset: u64, length: usize) -> Option<&[u8]> {
+        match self {
+            RequestBody::Memory(bytes) => bytes.get(usize::try_from(offset).ok()?..)?.get(..length),
+            RequestBody::File(_) => None,
+        }
+    }
+
     /// Reads from `offset` on; zero bytes are the end. Of a finished body only.
     pub(crate) fn read_at(&self, offset: u64, into: &mut [u8]) -> io::Result<usize> {
         match self {

@@ -4,8 +4,11 @@
 
 mod http1_driver;
 
-use handwound_wsgi::http1::{Config, ExtraHeaders};
-use http1_driver::{Saw, every_byte, observe, verdict};
+use std::sync::Arc;
+
+use handwound_reactor::Time;
+use handwound_wsgi::http1::{Config, Connection, Event, ExtraHeaders, Finish, ResponseHead};
+use http1_driver::{Saw, every_byte, observe, verdict, wall};
 
 const LIMITS: Config = Config {
     request_line_bytes_max: 8192,
@@ -213,4 +216,44 @@ fn nothing_after_a_refusal_is_read() {
     assert!(matches!(seen[1], Saw::Rejected(rejection) if rejection.status == 400));
     assert!(!String::from_utf8(output).unwrap().contains("smuggled"));
     assert!(closing);
+}
+
+/// What is lent is not copied, and is that part of the body and nothing else.
+#[test]
+fn a_body_of_known_length_can_be_lent() {
+    let mut connection = Connection::new(Arc::new(Config::default()), Time::ZERO);
+    let filler = "x".repeat(5000);
+    let bytes = format!("POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 5000\r\n\r\n{filler}GET /b HTTP/1.1\r\n");
+    let first = connection.first_part(bytes.as_bytes());
+    assert_eq!(&bytes[first - 4..first], "\r\n\r\n");
+    // Of no use before the head has been polled.
+    let mut rest = bytes.as_bytes();
+    assert_eq!((connection.lend_body(&mut rest, Time::ZERO), rest.len()), (&b""[..], bytes.len()));
+    connection.receive(&bytes.as_bytes()[..first], Time::ZERO);
+    assert!(matches!(connection.poll_event(wall), Some(Event::Head(_))));
+    rest = &bytes.as_bytes()[first..first + 1000];
+    assert_eq!(connection.lend_body(&mut rest, Time::ZERO).as_ptr(), bytes[first..].as_ptr());
+    assert!(rest.is_empty() && connection.poll_event(wall).is_none(), "more of it is to come");
+    rest = &bytes.as_bytes()[first + 1000..];
+    assert_eq!(connection.lend_body(&mut rest, Time::ZERO).len(), 4000);
+    assert_eq!(rest, b"GET /b HTTP/1.1\r\n");
+    assert!(connection.lend_body(&mut rest, Time::ZERO).is_empty());
+    connection.receive(rest, Time::ZERO);
+    assert!(matches!(connection.poll_event(wall), Some(Event::End)));
+    // Behind bytes that are there already nothing is lent.
+    connection.respond(&ResponseHead::new("204 No Content").unwrap(), wall());
+    assert_eq!(connection.finish(Time::ZERO), Finish::Complete);
+    connection.receive(b"Host: h\r\nContent-Length: 3\r\n\r\na", Time::ZERO);
+    assert!(matches!(connection.poll_event(wall), Some(Event::Head(_))));
+    rest = b"bc";
+    assert_eq!((connection.lend_body(&mut rest, Time::ZERO), rest), (&b""[..], &b"bc"[..]));
+}
+
+/// Short reads, chunks and heads that are not whole are received as they come.
+#[test]
+fn only_long_reads_are_taken_in_parts() {
+    let connection = Connection::new(Arc::new(Config::default()), Time::ZERO);
+    for bytes in [&b"GET / HTTP/1.1\r\nHost: h\r\n\r\nGET"[..], &[b'a'; 5000]] {
+        assert_eq!(connection.first_part(bytes), bytes.len());
+    }
 }

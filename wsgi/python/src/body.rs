@@ -5,6 +5,7 @@ use std::io;
 use handwound_wsgi::Call;
 use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
+use pyo3::types::PyBytes;
 
 use crate::module;
 
@@ -53,10 +54,7 @@ impl Body {
     /// `ClientDisconnected`, or `OSError` for the temporary file that a large body is in.
     pub fn read_exact_at(&self, mut offset: u64, mut into: &mut [u8]) -> PyResult<()> {
         while !into.is_empty() {
-            let bytes = self.read_at(offset, into).map_err(|error| match error.kind() {
-                io::ErrorKind::ConnectionAborted => module::client_left(),
-                _ => PyErr::from(error),
-            })?;
+            let bytes = self.read_at(offset, into).map_err(failed)?;
             if bytes == 0 {
                 return Err(PyOSError::new_err("the request's body ends early"));
             }
@@ -64,6 +62,19 @@ impl Body {
             offset += bytes as u64;
         }
         Ok(())
+    }
+
+    /// As many bytes from `offset` on as an object of Python's, copied once where they are in memory.
+    ///
+    /// # Errors
+    /// As [`read_exact_at`](Self::read_exact_at).
+    pub fn bytes_at<'py>(&self, py: Python<'py>, offset: u64, length: usize) -> PyResult<Bound<'py, PyBytes>> {
+        if let Body::OfCall(call) = self
+            && let Some(bytes) = call.with_body_at(offset, length, |bytes| PyBytes::new(py, bytes)).map_err(failed)?
+        {
+            return Ok(bytes);
+        }
+        PyBytes::new_with(py, length, |into| self.read_exact_at(offset, into))
     }
 
     fn read_at(&self, offset: u64, into: &mut [u8]) -> io::Result<usize> {
@@ -78,5 +89,12 @@ impl Body {
                 Ok(length)
             }
         }
+    }
+}
+
+fn failed(error: io::Error) -> PyErr {
+    match error.kind() {
+        io::ErrorKind::ConnectionAborted => module::client_left(),
+        _ => PyErr::from(error),
     }
 }

@@ -50,7 +50,7 @@ impl Input {
             self.body.check()?;
             return Ok(PyBytes::new(py, b""));
         }
-        let bytes = PyBytes::new_with(py, length, |into| self.body.read_exact_at(reading.position, into))?;
+        let bytes = self.body.bytes_at(py, reading.position, length)?;
         reading.position += wanted;
         Ok(bytes)
     }

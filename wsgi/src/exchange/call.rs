@@ -55,6 +55,17 @@ impl Call {
         self.exchange.read_body(|body| body.read_at(offset, into))
     }
 
+    /// Looks at `length` bytes of the request's body from `offset` on where they lie, if it is in memory and has as many.
+    ///
+    /// # Errors
+    /// As [`read_body_at`](Call::read_body_at).
+    pub fn with_body_at<V>(&self, offset: u64, length: usize, look: impl FnOnce(&[u8]) -> V) -> io::Result<Option<V>> {
+        if self.is_disconnected() {
+            return Err(io::Error::new(io::ErrorKind::ConnectionAborted, WriteError::ClientDisconnected));
+        }
+        Ok(self.exchange.read_body(|body| body.in_memory(offset, length).map(look)))
+    }
+
     /// The request's body, to be read once from its start.
     pub fn body(&self) -> BodyReader {
         BodyReader { call: self.clone(), offset: 0 }

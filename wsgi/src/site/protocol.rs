@@ -63,7 +63,17 @@ impl Protocol for HttpProtocol {
     }
 
     fn received(&mut self, transport: &mut Transport, bytes: &[u8]) {
-        self.connection().receive(bytes, transport.now());
+        let now = transport.now();
+        let mut rest = bytes;
+        let first = self.connection().first_part(rest);
+        if first < rest.len() {
+            self.connection().receive(&rest[..first], now);
+            rest = &rest[first..];
+            self.take_event(transport);
+        }
+        let body = self.connection().lend_body(&mut rest, now);
+        self.take_body(body, transport);
+        self.connection().receive(rest, now);
         self.pump(transport);
     }
 
@@ -172,44 +182,57 @@ impl HttpProtocol {
 
     /// Takes in what the connection has understood, as far as it goes now.
     fn pump(&mut self, transport: &mut Transport) {
-        loop {
-            if self.holds_back(transport) {
-                break;
+        while !self.holds_back(transport) && self.take_event(transport) {}
+        self.settle(transport);
+    }
+
+    /// Takes in the next thing that the connection has understood; whether there may be more.
+    fn take_event(&mut self, transport: &mut Transport) -> bool {
+        let Some(connection) = &mut self.connection else { return false };
+        match connection.poll_event(|| wall_clock(transport)) {
+            None => return false,
+            Some(Event::Head(head)) => {
+                self.begun = Begun::now(&self.site, transport);
+                self.stage = Stage::Receiving { head, body: RequestBody::default() };
             }
-            let Some(connection) = &mut self.connection else { return };
-            match connection.poll_event(|| wall_clock(transport)) {
-                None => break,
-                Some(Event::Head(head)) => {
-                    self.begun = Begun::now(&self.site, transport);
-                    self.stage = Stage::Receiving { head, body: RequestBody::default() };
+            Some(Event::Body(piece)) => {
+                if let Stage::Receiving { body, .. } = &mut self.stage
+                    && let Err(error) = body.push(piece, &self.site.room)
+                {
+                    self.refuse_body(&error, transport);
                 }
-                Some(Event::Body(piece)) => {
-                    let Stage::Receiving { body, .. } = &mut self.stage else { continue };
-                    if let Err(error) = body.push(piece, &self.site.room)
-                        && let Stage::Receiving { head, .. } = std::mem::replace(&mut self.stage, Stage::Idle)
-                    {
-                        self.respond_no_room(&head, &error, transport);
-                    }
-                }
-                Some(Event::End) => {
-                    self.dispatch(transport);
-                    if matches!(self.stage, Stage::Running(..)) {
-                        // There is no event before its response.
-                        break;
-                    }
-                }
-                Some(Event::Rejected(rejection)) => {
-                    tracing::info!(peer = %transport.peer(), %rejection, "request refused");
-                    let (head, begun) = match std::mem::replace(&mut self.stage, Stage::Idle) {
-                        Stage::Receiving { head, .. } => (Some(head), self.begun),
-                        _ => (None, Begun::now(&self.site, transport)),
-                    };
-                    let sent = self.connection().sent();
-                    self.site.log(begun, (transport.peer(), head.as_deref()), sent, true, transport.now());
-                }
+            }
+            Some(Event::End) => {
+                self.dispatch(transport);
+                // There is no event before its response.
+                return !matches!(self.stage, Stage::Running(..));
+            }
+            Some(Event::Rejected(rejection)) => {
+                tracing::info!(peer = %transport.peer(), %rejection, "request refused");
+                let (head, begun) = match std::mem::replace(&mut self.stage, Stage::Idle) {
+                    Stage::Receiving { head, .. } => (Some(head), self.begun),
+                    _ => (None, Begun::now(&self.site, transport)),
+                };
+                let sent = self.connection().sent();
+                self.site.log(begun, (transport.peer(), head.as_deref()), sent, true, transport.now());
             }
         }
-        self.settle(transport);
+        true
+    }
+
+    /// A part of a body that has not gone through the connection's input.
+    fn take_body(&mut self, piece: &[u8], transport: &mut Transport) {
+        if let Stage::Receiving { body, .. } = &mut self.stage
+            && let Err(error) = body.push(piece, &self.site.room)
+        {
+            self.refuse_body(&error, transport);
+        }
+    }
+
+    fn refuse_body(&mut self, error: &io::Error, transport: &mut Transport) {
+        if let Stage::Receiving { head, .. } = std::mem::replace(&mut self.stage, Stage::Idle) {
+            self.respond_no_room(&head, error, transport);
+        }
     }
 
     /// Who does not take the answers that there are gets no further request looked at.

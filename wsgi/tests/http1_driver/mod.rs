@@ -51,17 +51,28 @@ pub struct Owner {
     pub log: String,
     app: App,
     request: Option<(Box<RequestHead>, Vec<u8>)>,
+    lends: bool,
 }
 
 impl Owner {
     pub fn new(config: Config, app: App) -> Owner {
         let connection = Connection::new(Arc::new(config), Time::ZERO);
-        Owner { connection, now: Time::ZERO, seen: Vec::new(), log: String::new(), app, request: None }
+        Owner { connection, now: Time::ZERO, seen: Vec::new(), log: String::new(), app, request: None, lends: false }
     }
 
     pub fn receive(&mut self, bytes: &[u8]) {
         writeln!(self.log, "> {}", bytes.escape_ascii()).unwrap();
-        self.connection.receive(bytes, self.now);
+        let mut rest = bytes;
+        // Every other time, so that both ways see all that there are tests for.
+        self.lends = !self.lends;
+        if self.lends {
+            let body = self.connection.lend_body(&mut rest, self.now);
+            if !body.is_empty() {
+                writeln!(self.log, "  body {}", body.escape_ascii()).unwrap();
+                self.request.as_mut().expect("a body follows a head").1.extend_from_slice(body);
+            }
+        }
+        self.connection.receive(rest, self.now);
         self.poll();
     }
 
