@@ -7,6 +7,8 @@ use std::{env, fs};
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     pyo3_build_config::add_libpython_rpath_link_args();
+    // `Py_GIL_DISABLED` and the versions, for what is found on some Pythons only.
+    pyo3_build_config::use_pyo3_cfgs();
     let python = pyo3_build_config::get();
     let threads = if python.is_free_threaded() { "t" } else { "" };
     let abi = format!("{}.{}{threads}", python.version().major, python.version().minor);

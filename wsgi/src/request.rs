@@ -1,5 +1,6 @@
 //! What an application is told of a request: PEP 3333's environ, before anything Python.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -134,12 +135,12 @@ impl Request {
     }
 
     /// SERVER_NAME: the host that the client asked for, without port or brackets; this end's address where it named
-    /// none.
-    pub fn server_name(&self) -> String {
+    /// none. ASCII.
+    pub fn server_name(&self) -> Cow<'_, [u8]> {
         match (self.head.host(), &self.local) {
-            (Some(host), _) => String::from_utf8_lossy(host.name).into_owned(),
-            (None, Address::Tcp(local)) => ip_text(local),
-            (None, Address::Unix(_)) => "localhost".to_owned(),
+            (Some(host), _) => Cow::Borrowed(host.name),
+            (None, Address::Tcp(local)) => Cow::Owned(ip_text(local).into_bytes()),
+            (None, Address::Unix(_)) => Cow::Borrowed(b"localhost"),
         }
     }
 
@@ -256,7 +257,7 @@ mod tests {
         let found = request(lines, tcp("[::ffff:10.0.0.1]:50000"), tcp("127.0.0.1:8080"));
         assert_eq!((found.method(), found.script_name(), found.path_info()), (&b"GET"[..], &b""[..], &b"/a b"[..]));
         assert_eq!((found.query_string(), found.raw_uri()), (&b"q=%20"[..], &b"/a%20b?q=%20"[..]));
-        assert_eq!((found.server_name().as_str(), found.server_port()), ("::1", 8080));
+        assert_eq!((&*found.server_name(), found.server_port()), (&b"::1"[..], 8080));
         assert_eq!((found.remote_addr().as_str(), found.remote_port()), ("10.0.0.1", Some(50000)));
         assert_eq!((found.protocol(), found.url_scheme()), ("HTTP/1.1", "http"));
         assert_eq!((found.header("x-a"), found.header("x-b")), (Some(&b"v"[..]), None));
@@ -306,7 +307,7 @@ mod tests {
         let named = |lines, local| {
             let found = request(lines, unix(), local);
             assert_eq!((found.remote_addr().as_str(), found.remote_port()), ("", None));
-            (found.server_name(), found.server_port())
+            (String::from_utf8(found.server_name().into_owned()).unwrap(), found.server_port())
         };
         assert_eq!(named("HTTP/1.0", unix()), ("localhost".to_owned(), 80));
         assert_eq!(named("HTTP/1.1\r\nHost: a:99", unix()), ("a".to_owned(), 99));

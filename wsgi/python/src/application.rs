@@ -6,18 +6,18 @@ use std::sync::Arc;
 use handwound_wsgi::{Application, Call, Failure};
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
-use pyo3::types::{PyList, PyString, PyTuple};
+use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 
 use crate::chunk::Habits;
-use crate::environ::Environs;
+use crate::desk::Desks;
+use crate::environ::Path;
 use crate::module::ClientDisconnected;
-use crate::raw;
 use crate::start_response::{StartResponse, kind};
 
 /// A Python callable that is served. Runs on workers; attaches to Python for each call, unless the worker is attached.
 pub struct PythonApplication {
     callable: Py<PyAny>,
-    environs: Arc<Environs>,
+    desks: Arc<Desks>,
     habits: Arc<Habits>,
 }
 
@@ -29,18 +29,14 @@ impl PythonApplication {
     /// # Errors
     /// None but Python's own lack of memory.
     pub fn new(callable: Bound<'_, PyAny>, name: &str, strict: bool) -> PyResult<PythonApplication> {
-        let environs = Environs::new(callable.py())?;
+        let desks = Desks::new(callable.py())?;
         let habits = Arc::new(Habits::new(name, strict));
-        Ok(PythonApplication::sharing(callable, Arc::new(environs), habits))
+        Ok(PythonApplication::sharing(callable, Arc::new(desks), habits))
     }
 
     /// As [`new`](PythonApplication::new), with what other applications use too.
-    pub(crate) fn sharing(
-        callable: Bound<'_, PyAny>,
-        environs: Arc<Environs>,
-        habits: Arc<Habits>,
-    ) -> PythonApplication {
-        PythonApplication { callable: callable.unbind(), environs, habits }
+    pub(crate) fn sharing(callable: Bound<'_, PyAny>, desks: Arc<Desks>, habits: Arc<Habits>) -> PythonApplication {
+        PythonApplication { callable: callable.unbind(), desks, habits }
     }
 
     /// Serves a request as if its path were another one, in these two parts, decoded.
@@ -51,7 +47,7 @@ impl PythonApplication {
         self.served(call, Some((script_name, path_info)))
     }
 
-    fn served(&self, call: &Call, path: Option<(&[u8], &[u8])>) -> Result<(), Failure> {
+    fn served(&self, call: &Call, path: Path<'_>) -> Result<(), Failure> {
         Python::attach(|py| {
             self.respond(py, call, path).map_err(|error| match error.is_instance_of::<ClientDisconnected>(py) {
                 true => Failure::ClientDisconnected,
@@ -60,13 +56,23 @@ impl PythonApplication {
         })
     }
 
-    fn respond(&self, py: Python<'_>, call: &Call, path: Option<(&[u8], &[u8])>) -> PyResult<()> {
-        let environ = self.environs.make(py, call)?;
-        if let Some((script_name, path_info)) = path {
-            environ.set_item("SCRIPT_NAME", raw::latin1(py, script_name)?)?;
-            environ.set_item("PATH_INFO", raw::latin1(py, path_info)?)?;
-        }
-        let start_response = Bound::new(py, StartResponse::new(call.clone(), self.habits.clone()))?;
+    fn respond(&self, py: Python<'_>, call: &Call, path: Path<'_>) -> PyResult<()> {
+        let mut desk = self.desks.take(py);
+        let environ = desk.environs.make(py, self.desks.common(), call, path)?;
+        let start_response = desk.start_response(py, call, &self.habits)?;
+        let answered = self.answer(py, call, &environ, &start_response);
+        desk.clear(environ, start_response);
+        self.desks.give_back(py, desk);
+        answered
+    }
+
+    fn answer(
+        &self,
+        py: Python<'_>,
+        call: &Call,
+        environ: &Bound<'_, PyDict>,
+        start_response: &Bound<'_, StartResponse>,
+    ) -> PyResult<()> {
         let result = self.callable.bind(py).call1((environ, start_response))?;
         // Even a panic of ours does not spare the application its close().
         let sent = catch_unwind(AssertUnwindSafe(|| self.send(call, &result)));

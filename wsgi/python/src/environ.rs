@@ -1,23 +1,22 @@
-//! The environ of a request (PEP 3333, "environ Variables"), from a template and what was remembered of earlier ones.
+//! The environ of a request (PEP 3333, "environ Variables"), from what was remembered of earlier ones.
 
-use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
 
-use handwound_wsgi::Call;
+use handwound_wsgi::{Call, Request};
 use pyo3::prelude::*;
-use pyo3::sync::MutexExt;
 use pyo3::types::{PyDict, PyString, PyTuple};
 
 use crate::body::Body;
 use crate::errors::Errors;
 use crate::file_wrapper::FileWrapper;
 use crate::input::Input;
-use crate::names::{Entry, Names};
+use crate::names::Names;
+use crate::numbers::Numbers;
 use crate::raw;
+use crate::shape::{Made, Memory, Shape};
 
-/// What every environ has, set from the request.
-const KEYS: [&str; 15] = [
+/// What every environ has, set from the request. CONTENT_TYPE and CONTENT_LENGTH are there also without a body.
+const KEYS: [&str; 14] = [
     "CONTENT_TYPE",
     "CONTENT_LENGTH",
     "REQUEST_METHOD",
@@ -32,35 +31,26 @@ const KEYS: [&str; 15] = [
     "REMOTE_ADDR",
     "REMOTE_PORT",
     "wsgi.url_scheme",
-    "wsgi.input",
 ];
 
-/// Makes environs. One serves all workers of an application.
-pub struct Environs {
-    template: Py<PyDict>,
-    input: Py<PyString>,
-    raw_uri: [Py<PyString>; 2],
-    /// What requests without a body share: there is nothing to read, so nothing to keep apart.
-    no_input: Py<Input>,
-    memory: Mutex<Memory>,
-}
+/// How many shapes are remembered at once. A browser's requests have some five, by what they are for.
+const SHAPES: usize = 16;
 
-/// What is remembered; held for the moment of making one environ, in which no other Python code runs.
-struct Memory {
-    method: Entry,
-    script_name: Entry,
-    path_info: Entry,
-    query: Entry,
-    content_length: Entry,
-    server_name: Entry,
-    server_port: Entry,
-    protocol: Entry,
-    remote_addr: Entry,
-    /// Whose text `remote_addr` has; no address at all on a UNIX socket.
-    remote_ip: Option<Option<IpAddr>>,
-    remote_port: Entry,
-    scheme: Entry,
-    names: Names,
+/// Environs are lent once so many in a row have come back as they were given, and alone: see [`Environs::take_back`].
+const UNTOUCHED_MIN: u8 = 8;
+
+/// SCRIPT_NAME and PATH_INFO, decoded, where they are not those of the request.
+pub type Path<'a> = Option<(&'a [u8], &'a [u8])>;
+
+/// What all environs have in common.
+pub struct Common {
+    /// With what is the same for every request, the input of those that have no body among it, and "" for all else.
+    pub template: Py<PyDict>,
+    pub input: Py<PyString>,
+    pub content_length: Py<PyString>,
+    pub server_port: Py<PyString>,
+    pub remote_addr: Py<PyString>,
+    pub remote_port: Py<PyString>,
 }
 
 /// Other processes serve the same application. A fact of this process, not of one of its applications.
@@ -71,9 +61,9 @@ pub(crate) fn serve_beside_others() {
     BESIDE_OTHERS.store(true, Ordering::Relaxed);
 }
 
-impl Environs {
-    /// With what is the same for every request.
-    pub fn new(py: Python<'_>) -> PyResult<Environs> {
+impl Common {
+    /// As of now.
+    pub fn new(py: Python<'_>) -> PyResult<Common> {
         let template = PyDict::new(py);
         let others = BESIDE_OTHERS.load(Ordering::Relaxed);
         for (key, value) in [("wsgi.multithread", true), ("wsgi.multiprocess", others), ("wsgi.run_once", false)] {
@@ -83,87 +73,142 @@ impl Environs {
         template.set_item("wsgi.errors", Bound::new(py, Errors)?)?;
         template.set_item("wsgi.file_wrapper", py.get_type::<FileWrapper>())?;
         template.set_item("wsgi.input_terminated", true)?;
-        // CONTENT_TYPE and CONTENT_LENGTH are there also without a body. The others only hold their places: the copies
-        // are then large enough for all that each request adds.
+        // Requests without a body share it: there is nothing to read, so nothing to keep apart.
+        template.set_item("wsgi.input", Bound::new(py, Input::new(Body::Empty))?)?;
         for key in KEYS {
             template.set_item(PyString::intern(py, key), PyString::intern(py, ""))?;
         }
-        let entry = |key| Entry::new(py, key);
-        Ok(Environs {
+        let key = |key| PyString::intern(py, key).unbind();
+        Ok(Common {
             template: template.unbind(),
-            input: PyString::intern(py, "wsgi.input").unbind(),
-            raw_uri: ["RAW_URI", "REQUEST_URI"].map(|key| PyString::intern(py, key).unbind()),
-            no_input: Py::new(py, Input::new(Body::Empty))?,
-            memory: Mutex::new(Memory {
-                method: entry("REQUEST_METHOD"),
-                script_name: entry("SCRIPT_NAME"),
-                path_info: entry("PATH_INFO"),
-                query: entry("QUERY_STRING"),
-                content_length: entry("CONTENT_LENGTH"),
-                server_name: entry("SERVER_NAME"),
-                server_port: entry("SERVER_PORT"),
-                protocol: entry("SERVER_PROTOCOL"),
-                remote_addr: entry("REMOTE_ADDR"),
-                remote_ip: None,
-                remote_port: entry("REMOTE_PORT"),
-                scheme: entry("wsgi.url_scheme"),
-                names: Names::new(py),
-            }),
+            input: key("wsgi.input"),
+            content_length: key("CONTENT_LENGTH"),
+            server_port: key("SERVER_PORT"),
+            remote_addr: key("REMOTE_ADDR"),
+            remote_port: key("REMOTE_PORT"),
         })
     }
 
-    /// The environ of this request.
-    pub fn make<'py>(&self, py: Python<'py>, call: &Call) -> PyResult<Bound<'py, PyDict>> {
-        let environ = raw::copy(py, &self.template)?;
-        match call.body_len() {
-            0 => raw::set(&environ, &self.input, self.no_input.bind(py))?,
-            _ => raw::set(&environ, &self.input, &Bound::new(py, Input::new(Body::OfCall(call.clone())))?)?,
+    /// `wsgi.input` of a request with a body.
+    pub fn input_of<'py>(&self, py: Python<'py>, call: &Call) -> PyResult<Bound<'py, Input>> {
+        Bound::new(py, Input::new(Body::OfCall(call.clone())))
+    }
+}
+
+/// Makes environs, one at a time.
+pub struct Environs {
+    memory: Memory,
+    /// Those of requests that share nothing with a shape but what all do, without and with TLS.
+    plain: [Option<Shape>; 2],
+    slots: Box<[Slot; SHAPES]>,
+    /// How many environs in a row came back untouched.
+    untouched: u8,
+    /// Whose dict is lent.
+    lent: Option<usize>,
+    /// What the last environ was like when it was given.
+    version: Option<u64>,
+}
+
+/// A place for a shape.
+#[derive(Default)]
+struct Slot {
+    shape: Option<Shape>,
+    /// The sketch of the last request here that was of another shape.
+    candidate: Option<u32>,
+}
+
+impl Environs {
+    /// Remembers nothing yet.
+    pub fn new() -> Environs {
+        Environs {
+            memory: Memory { names: Names::new(), numbers: Numbers::new() },
+            plain: [None, None],
+            slots: Box::default(),
+            untouched: 0,
+            lent: None,
+            version: None,
         }
-        self.fill(&environ, call)?;
+    }
+
+    /// The environ of this request. It has to be [taken back](Self::take_back) before another one is made.
+    pub fn make<'py>(
+        &mut self,
+        py: Python<'py>,
+        common: &Common,
+        call: &Call,
+        path: Path<'_>,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        let request = call.request();
+        let may_lend = self.untouched >= UNTOUCHED_MIN;
+        let sketch = sketch(request);
+        let place = sketch as usize % SHAPES;
+        let memory = &mut self.memory;
+        let Made { environ, is_lent } = match self.slots[place].shape_of(py, common, memory, request, sketch)? {
+            Some(shape) => shape.make(py, common, memory, call, path, may_lend)?,
+            None => {
+                let plain = &mut self.plain[usize::from(request.secured().is_some())];
+                let shape = match plain {
+                    Some(shape) => shape,
+                    None => plain.insert(Shape::new(py, common, &mut memory.names, request, false)?),
+                };
+                let made = shape.make(py, common, memory, call, path, false)?;
+                for (name, value) in request.headers() {
+                    memory.names.add(&made.environ, name, value)?;
+                }
+                made
+            }
+        };
+        self.lent = is_lent.then_some(place);
+        self.version = raw::version(&environ);
         Ok(environ)
     }
 
-    fn fill(&self, environ: &Bound<'_, PyDict>, call: &Call) -> PyResult<()> {
-        let py = environ.py();
-        let request = call.request();
-        let uri = raw::latin1(py, request.raw_uri())?;
-        for key in &self.raw_uri {
-            raw::set(environ, key, &uri)?;
+    /// The call for which `environ` was made is over. Whoever still has it keeps it, and nobody's next one is changed by
+    /// what this one has become: it is made anew.
+    pub fn take_back(&mut self, environ: Bound<'_, PyDict>) {
+        let lent = self.lent.take();
+        let holders = 1 + isize::from(lent.is_some());
+        let is_untouched =
+            self.version.is_some() && raw::version(&environ) == self.version && raw::is_alone(&environ, holders);
+        if is_untouched {
+            self.untouched = self.untouched.saturating_add(1);
+            return;
         }
-        // An error in the middle leaves each entry whole.
-        let mut memory = self.memory.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner);
-        memory.method.set(environ, request.method())?;
-        memory.script_name.set(environ, request.script_name())?;
-        memory.path_info.set(environ, request.path_info())?;
-        memory.query.set(environ, request.query_string())?;
-        memory.protocol.set(environ, request.protocol().as_bytes())?;
-        memory.scheme.set(environ, request.url_scheme().as_bytes())?;
-        memory.server_name.set(environ, request.server_name().as_bytes())?;
-        let remote_ip = request.peer().tcp().map(|peer| peer.ip());
-        if memory.remote_ip == Some(remote_ip) {
-            memory.remote_addr.repeat(environ)?;
-        } else {
-            memory.remote_addr.set(environ, request.remote_addr().as_bytes())?;
-            memory.remote_ip = Some(remote_ip);
+        self.untouched = 0;
+        if let Some(place) = lent {
+            self.slots[place].shape = None;
         }
-        let mut digits = itoa::Buffer::new();
-        memory.server_port.set(environ, digits.format(request.server_port()).as_bytes())?;
-        let remote_port = request.remote_port().map_or("", |port| digits.format(port));
-        memory.remote_port.set(environ, remote_port.as_bytes())?;
-        // Also behind a chunked body: the application reads what was decoded.
-        if request.head().is_chunked() || request.head().content_length().is_some() {
-            memory.content_length.set(environ, digits.format(call.body_len()).as_bytes())?;
-        }
-        if let Some(secured) = request.secured() {
-            // As in Apache: PEP 3333 asks for them by these names.
-            let all = [("HTTPS", "on"), ("SSL_PROTOCOL", secured.protocol()), ("SSL_CIPHER", secured.cipher())];
-            for (key, value) in all {
-                environ.set_item(PyString::intern(py, key), PyString::intern(py, value))?;
-            }
-        }
-        for (name, value) in request.headers() {
-            memory.names.add(environ, name, value)?;
-        }
-        Ok(())
     }
+}
+
+impl Slot {
+    /// The shape of `request`, if it is here, or has been asked for twice: most of those that come once come once.
+    fn shape_of(
+        &mut self,
+        py: Python<'_>,
+        common: &Common,
+        memory: &mut Memory,
+        request: &Request,
+        sketch: u32,
+    ) -> PyResult<Option<&mut Shape>> {
+        if self.shape.as_ref().is_some_and(|shape| shape.is_of(request)) {
+            return Ok(self.shape.as_mut());
+        }
+        if self.candidate != Some(sketch) {
+            self.candidate = Some(sketch);
+            return Ok(None);
+        }
+        let shape = Shape::new(py, common, &mut memory.names, request, true)?;
+        Ok(Some(self.shape.insert(shape)))
+    }
+}
+
+/// A number that requests of one shape have in common, and others hardly.
+fn sketch(request: &Request) -> u32 {
+    let first = u32::from(request.secured().is_some());
+    let sketch = request.headers().fold(first, |sketch, (name, _)| {
+        let ends = u32::from(name[0]) << 8 | u32::from(name[name.len() - 1]) << 16;
+        (sketch ^ ends ^ name.len() as u32).wrapping_mul(0x9e37_79b1)
+    });
+    sketch ^ (sketch >> 16)
 }

@@ -102,3 +102,24 @@ def application(environ, start_response):
     assert_eq!(server.eval("[e.get('HTTP_X_FIRST') for e in seen]"), "['1', None]");
     assert_eq!(server.eval("sorted({type(v).__name__ for e in seen for k, v in e.items() if k.isupper()})"), "['str']");
 }
+
+#[test]
+fn values_that_come_again_share_a_string_but_personal_ones_do_not() {
+    let server = Server::start(
+        "
+seen = []
+def application(environ, start_response):
+    seen.append(dict(environ))
+    start_response('200 OK', [])
+    return []
+def shared(key):
+    return len({id(environ[key]) for environ in seen[2:]}) == 1
+",
+    );
+    for _ in 0..12 {
+        server.get_with("/path", "Accept: some/type\r\nCookie: a=secret\r\nAuthorization: some secret\r\n");
+    }
+    let keys = "['PATH_INFO', 'HTTP_ACCEPT', 'REMOTE_ADDR', 'HTTP_COOKIE', 'HTTP_AUTHORIZATION']";
+    assert_eq!(server.eval(&format!("[shared(key) for key in {keys}]")), "[True, True, True, False, False]");
+    assert_eq!(server.eval("seen[-1]['PATH_INFO'] is seen[-1]['RAW_URI']"), "True");
+}

@@ -21,9 +21,11 @@ enum Fate {
     ContentType,
 }
 
-struct Known {
+/// What is known of a name.
+pub struct Known {
     name: Box<[u8]>,
     fate: Fate,
+    is_personal: bool,
     entry: Entry,
 }
 
@@ -35,62 +37,96 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// The entry `key`, which has had no value yet.
+    /// The entry `key`, whose last value was the empty one.
     pub fn new(py: Python<'_>, key: &str) -> Entry {
-        let text = PyString::intern(py, "").unbind();
-        Entry { key: PyString::intern(py, key).unbind(), value: Vec::new(), text }
+        Entry::of(py, PyString::intern(py, key).unbind())
     }
 
-    /// Sets the entry in `environ`.
-    pub fn set(&mut self, environ: &Bound<'_, PyDict>, value: &[u8]) -> PyResult<()> {
-        let text = self.text(environ.py(), value)?;
-        raw::set(environ, &self.key, &text)
+    fn of(py: Python<'_>, key: Py<PyString>) -> Entry {
+        Entry { key, value: Vec::new(), text: PyString::intern(py, "").unbind() }
     }
 
-    /// Sets the entry in `environ` to the value it had last.
-    pub fn repeat(&self, environ: &Bound<'_, PyDict>) -> PyResult<()> {
-        raw::set(environ, &self.key, self.text.bind(environ.py()))
+    /// Its key.
+    pub fn key(&self) -> &Py<PyString> {
+        &self.key
+    }
+
+    /// The value it had last.
+    pub fn value(&self) -> &[u8] {
+        &self.value
+    }
+
+    /// The value it had last, as a string.
+    pub fn text(&self) -> &Py<PyString> {
+        &self.text
     }
 
     /// `value` as a string: the last one again, if it is the same.
-    fn text<'py>(&mut self, py: Python<'py>, value: &[u8]) -> PyResult<Bound<'py, PyString>> {
+    pub fn text_of<'py>(&mut self, py: Python<'py>, value: &[u8]) -> PyResult<Bound<'py, PyString>> {
         if self.value == value {
             return Ok(self.text.bind(py).clone());
         }
         let text = raw::latin1(py, value)?;
-        if value.len() <= VALUE_BYTES_MAX {
-            self.value.clear();
-            self.value.extend_from_slice(value);
-            self.text = text.clone().unbind();
+        if is_short(value) {
+            self.remember(value, text.clone().unbind());
         }
         Ok(text)
     }
+
+    /// Sets it in `dict`, which has the last value, if `value` is another one. False if it is too long to be remembered:
+    /// then nothing is set.
+    #[inline]
+    pub fn update(&mut self, dict: &Bound<'_, PyDict>, value: &[u8]) -> PyResult<bool> {
+        if self.value == value { Ok(true) } else { self.change(dict, value) }
+    }
+
+    /// [`update`](Entry::update), if the value is known to be another one.
+    pub fn change(&mut self, dict: &Bound<'_, PyDict>, value: &[u8]) -> PyResult<bool> {
+        if !is_short(value) {
+            return Ok(false);
+        }
+        let text = raw::latin1(dict.py(), value)?;
+        self.change_to(dict, value, text.unbind())
+    }
+
+    /// [`change`](Entry::change), where `text` says the same as `value`, which is short.
+    pub fn change_to(&mut self, dict: &Bound<'_, PyDict>, value: &[u8], text: Py<PyString>) -> PyResult<bool> {
+        raw::set(dict, &self.key, text.bind(dict.py()))?;
+        self.remember(value, text);
+        Ok(true)
+    }
+
+    fn remember(&mut self, value: &[u8], text: Py<PyString>) {
+        self.value.clear();
+        self.value.extend_from_slice(value);
+        self.text = text;
+    }
+}
+
+/// Whether `value` may be remembered.
+pub fn is_short(value: &[u8]) -> bool {
+    value.len() <= VALUE_BYTES_MAX
 }
 
 /// The names seen so far, as many as there is room for.
 pub struct Names {
     slots: Box<[Option<Known>]>,
-    content_type: Py<PyString>,
 }
 
 impl Names {
     /// No names yet.
-    pub fn new(py: Python<'_>) -> Names {
-        Names { slots: (0..SLOTS).map(|_| None).collect(), content_type: PyString::intern(py, "CONTENT_TYPE").unbind() }
+    pub fn new() -> Names {
+        Names { slots: (0..SLOTS).map(|_| None).collect() }
     }
 
     /// Adds a header field to `environ`.
     pub fn add(&mut self, environ: &Bound<'_, PyDict>, name: &[u8], value: &[u8]) -> PyResult<()> {
         let py = environ.py();
-        let slot = &mut self.slots[place(name)];
-        let known = match slot {
-            Some(known) if *known.name == *name => known,
-            slot => slot.insert(Known::new(py, name)),
-        };
-        let text = known.text(py, value)?;
+        let known = self.known(py, name);
+        let text = known.text_of(py, value)?;
         match known.fate {
             Fate::Dropped => Ok(()),
-            Fate::ContentType => raw::set(environ, &self.content_type, &text),
+            Fate::ContentType => raw::set(environ, &known.entry.key, &text),
             Fate::Kept { separator } => match raw::set_new(environ, &known.entry.key, &text)? {
                 None => Ok(()),
                 Some(there) => {
@@ -100,17 +136,41 @@ impl Names {
             },
         }
     }
+
+    /// What is known of `name`.
+    pub fn known(&mut self, py: Python<'_>, name: &[u8]) -> &mut Known {
+        let slot = &mut self.slots[place(name)];
+        if slot.as_ref().is_some_and(|known| *known.name != *name) {
+            *slot = None;
+        }
+        slot.get_or_insert_with(|| Known::new(py, name))
+    }
 }
 
 impl Known {
     fn new(py: Python<'_>, name: &[u8]) -> Known {
-        Known { name: name.into(), fate: fate(name), entry: Entry::new(py, &key_of(name)) }
+        // Cookies differ from person to person, and so do credentials: neither worth keeping, nor wise to keep.
+        let is_personal = name.eq_ignore_ascii_case(b"cookie") || name.eq_ignore_ascii_case(b"authorization");
+        let fate = fate(name);
+        let entry = match fate {
+            Fate::ContentType => Entry::new(py, "CONTENT_TYPE"),
+            _ => Entry::new(py, &key_of(name)),
+        };
+        Known { name: name.into(), fate, is_personal, entry }
     }
 
-    fn text<'py>(&mut self, py: Python<'py>, value: &[u8]) -> PyResult<Bound<'py, PyString>> {
-        // Cookies differ from person to person, and so do credentials: neither worth keeping, nor wise to keep.
-        let is_personal = self.name.eq_ignore_ascii_case(b"cookie") || self.name.eq_ignore_ascii_case(b"authorization");
-        if is_personal { raw::latin1(py, value) } else { self.entry.text(py, value) }
+    /// An entry for it that has had no value yet; `None` if it has no place in an environ.
+    pub fn entry(&self, py: Python<'_>) -> Option<Entry> {
+        (self.fate != Fate::Dropped).then(|| Entry::of(py, self.entry.key.clone_ref(py)))
+    }
+
+    /// Whether its values are not to be remembered.
+    pub fn is_personal(&self) -> bool {
+        self.is_personal
+    }
+
+    fn text_of<'py>(&mut self, py: Python<'py>, value: &[u8]) -> PyResult<Bound<'py, PyString>> {
+        if self.is_personal { raw::latin1(py, value) } else { self.entry.text_of(py, value) }
     }
 }
 
@@ -151,7 +211,7 @@ mod tests {
     fn check(fields: &[(&str, &[u8])], expected: &str) {
         crate::socket_server::python();
         Python::attach(|py| {
-            let mut names = Names::new(py);
+            let mut names = Names::new();
             // Twice: the second time from memory.
             for _ in 0..2 {
                 let environ = PyDict::new(py);
@@ -191,7 +251,7 @@ mod tests {
     fn a_name_that_takes_anothers_place_does_no_harm() {
         crate::socket_server::python();
         Python::attach(|py| {
-            let mut names = Names::new(py);
+            let mut names = Names::new();
             for number in 0..4 * SLOTS {
                 let environ = PyDict::new(py);
                 names.add(&environ, format!("X-{number}").as_bytes(), b"v").unwrap();

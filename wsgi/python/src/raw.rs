@@ -52,3 +52,81 @@ pub fn set_new<'py>(
     };
     Ok((dict.len() == before).then_some(there))
 }
+
+/// What CPython counts up with every change of any dict: while it stays the same, so does this one. `None` where there
+/// is no such count, or where another thread could change the dict at any moment.
+pub fn version(dict: &Bound<'_, PyDict>) -> Option<u64> {
+    #[cfg(not(any(Py_3_14, Py_GIL_DISABLED)))]
+    {
+        // SAFETY: it is a dict, and this thread is attached: nobody else writes to it.
+        #[allow(deprecated, reason = "there up to CPython 3.13, which still keeps it")]
+        Some(unsafe { (*dict.as_ptr().cast::<ffi::PyDictObject>()).ma_version_tag })
+    }
+    #[cfg(any(Py_3_14, Py_GIL_DISABLED))]
+    {
+        let _ = dict;
+        None
+    }
+}
+
+/// Whether nobody has a reference to `object` but those `ours`: nobody else can then get at it. Always false where
+/// references are counted by several threads at once.
+pub fn is_alone<T>(object: &Bound<'_, T>, ours: isize) -> bool {
+    // SAFETY: the object is alive, and this thread is attached, so that nobody else counts.
+    !cfg!(Py_GIL_DISABLED) && unsafe { ffi::Py_REFCNT(object.as_ptr()) } == ours
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::ffi::CString;
+
+    use super::*;
+
+    /// Environs are lent on the strength of this; see `Environs::take_back`.
+    #[test]
+    fn a_dict_that_changes_has_another_version() {
+        crate::socket_server::python();
+        let changes = [
+            "d['a'] = object()",
+            "d['new'] = 1",
+            "del d['a']",
+            "d.pop('a')",
+            "d.popitem()",
+            "d.clear()",
+            "d.update(a=3)",
+            "d.update({'new': 3})",
+            "d.__init__(new=3)",
+            "d.setdefault('new')",
+            "d |= {'new': 3}",
+            "d['a'], d['b'] = d['b'], d['a']",
+            "d['a'] = d.pop('a')",
+            "o = type('C', (), {})(); o.__dict__ = d; o.new = 3; del o",
+            "o = type('C', (), {})(); o.__dict__ = d; o.a = 3; del o",
+            "exec('new = 3', {}, d)",
+            "[0 for d['a'] in [object()]]",
+        ];
+        let reads =
+            ["d['a']", "d.get('new')", "list(d.items())", "'new' in d", "dict(d)", "repr(d)", "{**d}", "d == {}"];
+        Python::attach(|py| {
+            let run = |code: &str| {
+                let dict = PyDict::new(py);
+                dict.set_item("a", 1).unwrap();
+                dict.set_item("b", 2).unwrap();
+                let before = version(&dict);
+                let names = PyDict::new(py);
+                names.set_item("d", &dict).unwrap();
+                py.run(&CString::new(code).unwrap(), Some(&names), None).unwrap();
+                (before, version(&dict))
+            };
+            for code in changes {
+                let (before, after) = run(code);
+                assert!(before.is_none() || before != after, "{code}");
+            }
+            for code in reads {
+                let (before, after) = run(code);
+                assert_eq!(before, after, "{code}");
+            }
+        });
+    }
+}

@@ -308,3 +308,31 @@ def write_late():
     server.get("/");
     assert_eq!(server.eval("write_late()"), "'a write after the end of its request'");
 }
+
+/// The two callables go from request to request, but not those that an application has kept.
+#[test]
+fn callables_that_are_kept_stay_with_their_request() {
+    let server = Server::start(
+        "
+kept = {}
+def application(environ, start_response):
+    path = environ['PATH_INFO']
+    for late in kept.values():
+        try: late(b'late') if late.__class__.__name__ == 'write' else late('200 OK', [('X-Late', '1')])
+        except RuntimeError as error: said.append(str(error))
+    write = start_response('200 OK', [('X-Path', path)])
+    if path == '/start': kept['start'] = start_response
+    if path == '/write': kept['write'] = write
+    return [path.encode()]
+said = []
+",
+    );
+    for path in ["/a", "/start", "/b", "/write", "/c"] {
+        let answer = server.get(path);
+        assert!(answer.contains(&format!("X-Path: {path}\r\n")) && !answer.contains("X-Late"), "{answer}");
+        assert_eq!(body(&answer), path);
+    }
+    let (start, write) =
+        ("start_response was called after the end of its request", "a write after the end of its request");
+    assert_eq!(server.eval("said"), format!("['{start}', '{start}', '{start}', '{write}']"));
+}

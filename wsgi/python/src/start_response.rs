@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use handwound_wsgi::http1::{BadResponse, ResponseHead};
-use handwound_wsgi::{Call, StartError};
+use handwound_wsgi::{Call, StartError, WriteError};
 use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyString, PyTuple};
@@ -14,21 +14,46 @@ use crate::raw;
 /// The callable that begins the response of one request.
 #[pyclass(frozen, module = "handwound", name = "start_response")]
 pub struct StartResponse {
-    call: Call,
-    habits: Arc<Habits>,
+    /// What it returns. The two are made for each other, and go from request to request together.
+    write: Py<Write>,
 }
 
 /// The callable that sends a piece of the body at once, for applications older than iterables.
-#[pyclass(frozen, module = "handwound", name = "write")]
+#[pyclass(module = "handwound", name = "write")]
 pub struct Write {
+    /// `None` between two requests, when no application has it.
+    turn: Option<Turn>,
+}
+
+/// The request that is answered.
+struct Turn {
     call: Call,
     habits: Arc<Habits>,
 }
 
 impl StartResponse {
     /// That of this call.
-    pub fn new(call: Call, habits: Arc<Habits>) -> StartResponse {
-        StartResponse { call, habits }
+    ///
+    /// # Errors
+    /// None but Python's own lack of memory.
+    pub fn new(py: Python<'_>, call: Call, habits: Arc<Habits>) -> PyResult<StartResponse> {
+        Ok(StartResponse { write: Py::new(py, Write { turn: Some(Turn { call, habits }) })? })
+    }
+
+    /// That of the next call, this one [over](Self::end).
+    pub fn begin(&self, py: Python<'_>, call: Call, habits: Arc<Habits>) {
+        self.write.borrow_mut(py).turn = Some(Turn { call, habits });
+    }
+
+    /// The call is over. False if the application has kept one of the two callables: those stay with this call, and
+    /// refuse what comes late.
+    pub fn end(slf: &Bound<'_, StartResponse>) -> bool {
+        let write = slf.get().write.bind(slf.py());
+        if !raw::is_alone(slf, 1) || !raw::is_alone(write, 1) {
+            return false;
+        }
+        write.borrow_mut().turn = None;
+        true
     }
 }
 
@@ -40,28 +65,37 @@ impl StartResponse {
         status: &Bound<'_, PyAny>,
         headers: &Bound<'_, PyAny>,
         exc_info: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<Write> {
+    ) -> PyResult<Py<Write>> {
+        let py = status.py();
+        let write = self.write.bind(py).borrow();
+        let turn = write.turn()?;
         let outcome = match exc_info {
-            None => self.call.start(self.checked_head(status, headers)?),
+            None => turn.call.start(turn.checked_head(status, headers)?),
             Some(exc_info) => {
                 let exc_info = checked_exc_info(exc_info)?;
-                if self.call.head_sent() {
+                if turn.call.head_sent() {
                     return Err(raised(&exc_info)?);
                 }
-                match self.call.restart(self.checked_head(status, headers)?) {
+                match turn.call.restart(turn.checked_head(status, headers)?) {
                     Err(StartError::HeadSent) => return Err(raised(&exc_info)?),
                     outcome => outcome,
                 }
             }
         };
         match outcome {
-            Ok(()) => Ok(Write { call: self.call.clone(), habits: self.habits.clone() }),
+            Ok(()) => Ok(self.write.clone_ref(py)),
             Err(error) => Err(PyRuntimeError::new_err(error.to_string())),
         }
     }
 }
 
-impl StartResponse {
+impl Write {
+    fn turn(&self) -> PyResult<&Turn> {
+        self.turn.as_ref().ok_or_else(|| PyRuntimeError::new_err(WriteError::Ended.to_string()))
+    }
+}
+
+impl Turn {
     /// A head that no client may see closes the connection: nothing behind the 500 can be taken for what it held.
     fn checked_head(&self, status: &Bound<'_, PyAny>, headers: &Bound<'_, PyAny>) -> PyResult<ResponseHead> {
         self.head(status, headers).inspect_err(|error| {
@@ -119,7 +153,8 @@ impl StartResponse {
 impl Write {
     #[pyo3(signature = (data, /))]
     fn __call__(&self, data: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.habits.send(&self.call, data)
+        let turn = self.turn()?;
+        turn.habits.send(&turn.call, data)
     }
 }
 

@@ -17,7 +17,7 @@ use super::exchange::Exchange;
 use crate::PythonApplication;
 use crate::application::traceback;
 use crate::chunk::Habits;
-use crate::environ::Environs;
+use crate::desk::Desks;
 use crate::native::pool_of;
 
 /// A WSGI application, for `handwound.web.wsgi.WSGIResource`.
@@ -31,17 +31,17 @@ impl WsgiApplication {
     /// For `callable`, which the log will call `name`.
     #[new]
     fn new(callable: Bound<'_, PyAny>, name: &str) -> PyResult<WsgiApplication> {
-        let environs = environs(callable.py())?;
-        let application = PythonApplication::sharing(callable, environs, habits(name));
+        let desks = desks(callable.py())?;
+        let application = PythonApplication::sharing(callable, desks, habits(name));
         Ok(WsgiApplication { application: Arc::new(application) })
     }
 }
 
 /// Scripts make an application anew for each request: what is remembered from one request to the next is remembered
 /// for all of them.
-fn environs(py: Python<'_>) -> PyResult<Arc<Environs>> {
-    static SHARED: PyOnceLock<Arc<Environs>> = PyOnceLock::new();
-    SHARED.get_or_try_init(py, || Environs::new(py).map(Arc::new)).cloned()
+fn desks(py: Python<'_>) -> PyResult<Arc<Desks>> {
+    static SHARED: PyOnceLock<Arc<Desks>> = PyOnceLock::new();
+    SHARED.get_or_try_init(py, || Desks::new(py).map(Arc::new)).cloned()
 }
 
 /// What an application of this name has been told.
