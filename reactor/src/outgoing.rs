@@ -190,6 +190,15 @@ impl Outgoing {
         Some(Part::Kept(kept.bytes))
     }
 
+    /// Drops all there is, and takes out the buffer.
+    pub(crate) fn take_buffer(&mut self) -> Vec<u8> {
+        self.clear();
+        if self.kept.capacity() > 0 {
+            self.kept = VecDeque::new();
+        }
+        std::mem::take(&mut self.copied)
+    }
+
     /// An empty one gives a buffer back that is larger than this.
     pub fn shrink_to(&mut self, bytes_max: usize) {
         if self.is_empty() && self.copied.capacity() > bytes_max {

@@ -20,7 +20,14 @@ pub(crate) struct Table {
     /// All of them, those in the hands of the loop included.
     pub(crate) listeners: RefCell<Vec<Sock>>,
     pub(crate) scratch: RefCell<Vec<u8>>,
+    /// Empty ones with their allocations, for whichever connection has something to receive or to send next: an idle
+    /// connection has none.
+    buffers: RefCell<Vec<Vec<u8>>>,
 }
+
+/// How many buffers are kept for the next connections, and how large they may be.
+const BUFFERS_MAX: usize = 256;
+const BUFFER_BYTES_MAX: usize = 16 << 10;
 
 #[derive(Default)]
 struct Place {
@@ -51,6 +58,19 @@ impl Table {
             connections: Cell::new(0),
             listeners: RefCell::new(Vec::new()),
             scratch: RefCell::new(Vec::new()),
+            buffers: RefCell::new(Vec::new()),
+        }
+    }
+
+    pub(crate) fn spare_buffer(&self) -> Vec<u8> {
+        self.buffers.borrow_mut().pop().unwrap_or_default()
+    }
+
+    pub(crate) fn keep_buffer(&self, mut buffer: Vec<u8>) {
+        let mut buffers = self.buffers.borrow_mut();
+        if buffers.len() < BUFFERS_MAX && (1..=BUFFER_BYTES_MAX).contains(&buffer.capacity()) {
+            buffer.clear();
+            buffers.push(buffer);
         }
     }
 

@@ -158,6 +158,17 @@ impl Transport {
         }
     }
 
+    /// An empty buffer that a connection of this loop has [left](Transport::keep_buffer), or has been written; else a new
+    /// one. Who takes it when there is something for it, and leaves it when there is not, keeps idle connections small.
+    pub fn spare_buffer(&self) -> Vec<u8> {
+        self.event_loop().0.table.spare_buffer()
+    }
+
+    /// Leaves a buffer to whichever connection needs one next; what is in it is dropped.
+    pub fn keep_buffer(&self, buffer: Vec<u8>) {
+        self.event_loop().0.table.keep_buffer(buffer);
+    }
+
     /// Bytes that wait to be written.
     pub fn pending_bytes(&self) -> usize {
         self.output.len()

@@ -189,8 +189,6 @@ pub(crate) struct Taken {
     pub(crate) resume: Option<ForRoom>,
     /// The client has ended its side, which whoever asked to be told that it leaves takes for leaving.
     pub(crate) is_given_up: bool,
-    /// The last head, sent: goes back with [`Exchange::reuse`].
-    pub(crate) spent: Option<ResponseHead>,
 }
 
 impl Exchange {
@@ -219,17 +217,18 @@ impl Exchange {
         }
     }
 
-    /// Makes it ready for the next request of its connection, whose head may use the memory of `spent`. Nobody else
-    /// holds it: see `Arc::get_mut`.
-    pub(crate) fn reuse(&mut self, spent: Option<ResponseHead>) -> &mut Request {
+    /// Makes it ready for another request, whose response's head may use the memory of `spent`. Nobody else holds it: see
+    /// `Arc::get_mut`.
+    pub(crate) fn reuse(&mut self, notifier: Notifier, spent: Option<ResponseHead>) -> &mut Request {
         self.state.get_mut().expect("nothing panics under the exchange's lock").reset(spent);
+        self.notifier = notifier;
         &mut self.request
     }
 
-    /// Whether an idle connection may keep it once it has ended: it holds no file and little memory. What waits for the
+    /// Whether it may be kept for another request once it has ended: it holds no file and little memory. What waits for the
     /// client is all taken then, see [`take`](Self::take).
     pub(crate) fn is_light(&self) -> bool {
-        self.body_is_light && self.request.head.bytes_kept() <= LIGHT_BYTES
+        self.body_is_light && self.request.head.is_light()
     }
 
     /// Takes what there is for the client. Runs on the reactor's thread.

@@ -40,6 +40,16 @@ impl Request {
         }
     }
 
+    /// It has come on this connection. For an address that is the same nothing is done.
+    pub(crate) fn come_from(&mut self, peer: &Address, local: &Address, secured: Option<Arc<Secured>>) {
+        for (mine, new) in [(&mut self.peer, peer), (&mut self.local, local)] {
+            if mine != new {
+                mine.clone_from(new);
+            }
+        }
+        self.secured = secured;
+    }
+
     /// Splits the path for a resource that is reached by the first `prepath` of its segments and takes the rest itself.
     /// A `prepath` of zero is the root. To be called whenever there is another head.
     pub(crate) fn split_path(&mut self, prepath: usize) {

@@ -3,6 +3,7 @@
 mod access;
 mod protocol;
 mod request_limit;
+mod spares;
 
 use std::cell::Cell;
 use std::io;
@@ -15,11 +16,12 @@ use handwound_reactor::{Address, EventLoop, Filters, ListenOptions, Listening};
 
 use crate::access_log::AccessLog;
 use crate::body::Room;
-use crate::http1;
+use crate::http1::{self, OwnLines};
 use crate::refusals::Refusals;
 use crate::resource::Resource;
 use protocol::HttpProtocol;
 pub use request_limit::RequestLimit;
+use spares::Spares;
 
 /// The bounds of a site, beyond those of its connections.
 #[derive(Clone, Debug)]
@@ -83,6 +85,8 @@ struct Shared {
     room: Room,
     config: SiteConfig,
     refusals: Refusals,
+    lines: OwnLines,
+    spares: Spares,
     /// Requests that were complete.
     requests: Cell<u64>,
     /// See [`Site::keep_idle_when_stopping`].
@@ -124,8 +128,8 @@ impl Site {
         let http = Arc::new(config.http.clone());
         let room = Room { memory_bytes_max: config.body_memory_bytes_max, folder: config.body_folder.clone() };
         let (requests, idle_when_stopping) = (Cell::new(0), Cell::new(None));
-        let refusals = Refusals::default();
-        Site(Rc::new(Shared { root, http, room, config, refusals, requests, idle_when_stopping }))
+        let (refusals, lines, spares) = (Refusals::default(), OwnLines::new(), Spares::default());
+        Site(Rc::new(Shared { root, http, room, config, refusals, lines, spares, requests, idle_when_stopping }))
     }
 
     /// For a server whose place is taken by another: a stop that begins after this call does not close connections at once

@@ -130,9 +130,7 @@ impl EventLoop {
         let transport = &mut connection.transport;
         let pending = transport.pending_bytes();
         if pending == 0 {
-            transport.output.clear();
-            // An idle connection keeps no large buffer.
-            transport.output.shrink_to(config.read_chunk_bytes);
+            self.0.table.keep_buffer(transport.output.take_buffer());
         } else {
             transport.output.forget_gone_above(config.output_high_bytes);
         }

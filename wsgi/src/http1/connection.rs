@@ -117,6 +117,11 @@ pub(super) struct RequestFacts {
 impl Connection {
     /// A connection that was accepted at `now`.
     pub fn new(config: Arc<Config>, now: Time) -> Connection {
+        Connection::with_lines(config, OwnLines::new(), now)
+    }
+
+    /// As [`new`](Self::new), with the lines of other connections of the same configuration.
+    pub(crate) fn with_lines(config: Arc<Config>, own_lines: OwnLines, now: Time) -> Connection {
         Connection {
             config,
             input: Vec::new(),
@@ -126,7 +131,7 @@ impl Connection {
             sent: Sent::default(),
             closing: None,
             output: Vec::new(),
-            own_lines: OwnLines::new(),
+            own_lines,
             request: RequestFacts::default(),
             requests: 0,
             stopping: false,
@@ -303,16 +308,32 @@ impl Connection {
         }
     }
 
-    /// Gives back each buffer that holds nothing now and has room for more than `bytes_max`: what an idle connection
-    /// keeps is bounded so.
-    pub fn shrink_to(&mut self, bytes_max: usize) {
-        if self.unused().is_empty() && self.input.capacity() > bytes_max {
-            (self.input, self.used) = (Vec::new(), 0);
+    /// Whether a head is about to be read, and would have to allocate: a moment to [`recycle`](Self::recycle) one.
+    pub fn wants_head(&self) -> bool {
+        matches!(self.receiving, Receiving::Head) && self.spare.is_none() && self.has_input() && !self.head.has_begun()
+    }
+
+    /// Takes out the buffer of the input if there is nothing in it: an idle connection need not have one. The next input
+    /// goes into a new one, or into that of [`give_buffer`](Self::give_buffer).
+    pub fn take_buffer(&mut self) -> Option<Vec<u8>> {
+        let is_spare = self.unused().is_empty() && self.input.capacity() > 0;
+        is_spare.then(|| {
+            self.used = 0;
+            std::mem::take(&mut self.input)
+        })
+    }
+
+    /// Whether it has no buffer for its input.
+    pub fn wants_buffer(&self) -> bool {
+        self.input.capacity() == 0
+    }
+
+    /// A buffer for the input, of which only the allocation is used.
+    pub fn give_buffer(&mut self, mut buffer: Vec<u8>) {
+        if self.wants_buffer() {
+            buffer.clear();
+            self.input = buffer;
         }
-        if self.output.is_empty() && self.output.capacity() > bytes_max {
-            self.output = Vec::new();
-        }
-        self.spare.take_if(|spare| spare.bytes_kept() > bytes_max);
     }
 
     /// Tells what it keeps in memory, used or not: received and not yet used, the last head, output not yet taken.

@@ -163,25 +163,18 @@ fn a_steady_flow_of_requests_keeps_its_allocations() {
 }
 
 #[test]
-fn an_idle_connection_holds_no_more_than_it_may() {
+fn an_idle_connection_can_do_without_its_buffers() {
     let mut connection = Connection::new(Arc::new(Config::default()), Time::ZERO);
-    let capacities = |connection: &Connection| connection.memory().map(|(_, size)| size);
-    let large = format!("GET /a HTTP/1.1\r\nHost: h\r\nX: {}\r\n\r\n", "v".repeat(60_000));
-    connection.receive(large.as_bytes(), Time::ZERO);
-    answer_all(&mut connection, &ResponseHead::default(), &mut None);
-    connection.output().reserve(100_000);
-    assert!(capacities(&connection).iter().filter(|size| **size > 16_384).count() >= 3);
-    connection.shrink_to(16_384);
-    assert!(capacities(&connection).iter().all(|size| *size <= 16_384), "{:?}", capacities(&connection));
-    // What is there is kept, and small buffers are.
     connection.receive(b"GET /a HTTP/1.1\r\nHo", Time::ZERO);
-    connection.shrink_to(0);
+    assert_eq!(connection.take_buffer(), None, "there is something in it");
     connection.receive(b"st: h\r\n\r\n", Time::ZERO);
     answer_all(&mut connection, &ResponseHead::default(), &mut None);
-    let before = connection.memory();
-    connection.shrink_to(16_384);
-    assert_eq!((connection.requests(), connection.memory()), (2, before));
-    connection.shrink_to(0);
-    assert_eq!(capacities(&connection), [0; 4]);
-    assert!(size_of::<Connection>() <= 768, "{} bytes", size_of::<Connection>());
+    let buffer = connection.take_buffer().unwrap();
+    assert!(connection.wants_buffer() && buffer.capacity() > 0);
+    let place = buffer.as_ptr();
+    connection.give_buffer(buffer);
+    connection.receive(b"GET /b HTTP/1.1\r\nHost: h\r\n\r\n", Time::ZERO);
+    answer_all(&mut connection, &ResponseHead::default(), &mut None);
+    assert_eq!((connection.requests(), connection.take_buffer().unwrap().as_ptr()), (2, place));
+    assert!(size_of::<Connection>() <= 384, "{} bytes", size_of::<Connection>());
 }

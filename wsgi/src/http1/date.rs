@@ -1,6 +1,8 @@
 //! The `Date` and `Server` lines of responses, written again only when the second has changed.
 
+use std::cell::{RefCell, RefMut};
 use std::io::Write as _;
+use std::rc::Rc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// `Date: Sun, 06 Nov 1994 08:49:37 GMT` and its line end.
@@ -8,18 +10,32 @@ const DATE_BYTES: usize = 37;
 /// The last second of the year 9999, after which the format has no room (RFC 9110 section 5.6.7).
 const LAST_SECOND: u64 = 253_402_300_799;
 
+/// Both lines, shared by all connections that are made with a clone of it.
+#[derive(Clone)]
+pub(crate) struct OwnLines(Rc<RefCell<Written>>);
+
+impl OwnLines {
+    pub(crate) fn new() -> OwnLines {
+        OwnLines(Rc::new(RefCell::new(Written::new())))
+    }
+
+    pub(super) fn written(&self) -> RefMut<'_, Written> {
+        self.0.borrow_mut()
+    }
+}
+
 /// Both lines, one behind the other: two copies less for each response, and no formatting.
-pub(crate) struct OwnLines {
-    /// Empty until they are needed: a connection may be idle for ever.
+pub(crate) struct Written {
+    /// Empty until they are needed.
     lines: Vec<u8>,
     /// The second that the date is of: two comparisons find that it has not passed, with no division.
     from: SystemTime,
     until: SystemTime,
 }
 
-impl OwnLines {
-    pub(crate) const fn new() -> OwnLines {
-        OwnLines { lines: Vec::new(), from: UNIX_EPOCH, until: UNIX_EPOCH }
+impl Written {
+    const fn new() -> Written {
+        Written { lines: Vec::new(), from: UNIX_EPOCH, until: UNIX_EPOCH }
     }
 
     /// The lines for `wall`, each with its line end; the second is empty if there is no `server`, which is the same each
@@ -72,7 +88,7 @@ mod tests {
 
     #[track_caller]
     fn check(wall: SystemTime, expected: &str) {
-        let mut lines = OwnLines::new();
+        let mut lines = Written::new();
         let (date, server) = (format!("Date: {expected}\r\n"), "Server: h/1\r\n");
         for _again_from_the_cache in 0..2 {
             let lines = lines.at(wall, Some("h/1"));
@@ -81,7 +97,7 @@ mod tests {
             assert_eq!(lines.without(true, false), server.as_bytes());
             assert_eq!(lines.without(true, true), b"");
         }
-        assert_eq!(OwnLines::new().at(wall, None).without(false, false), date.as_bytes());
+        assert_eq!(Written::new().at(wall, None).without(false, false), date.as_bytes());
     }
 
     /// RFC 9110 section 5.6.7.
@@ -95,7 +111,7 @@ mod tests {
 
     #[test]
     fn the_cache_follows_the_clock_both_ways() {
-        let mut lines = OwnLines::new();
+        let mut lines = Written::new();
         let mut check = |milliseconds, expected: &[u8]| {
             let wall = UNIX_EPOCH + Duration::from_millis(milliseconds);
             assert!(lines.at(wall, None).without(false, false).ends_with(expected), "{milliseconds}");

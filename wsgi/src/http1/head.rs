@@ -23,6 +23,11 @@ pub(crate) struct HeadParser {
 }
 
 impl HeadParser {
+    /// Whether a request line has been seen whose fields have not.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.head.is_some()
+    }
+
     /// The request line, without its line end. `spare` is a head whose memory is used again.
     pub(crate) fn request_line(
         &mut self,

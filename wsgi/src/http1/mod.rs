@@ -57,6 +57,7 @@ mod timing;
 pub(crate) use bytes::has as has_byte;
 pub use config::{Config, ExtraHeaders};
 pub use connection::{Closing, Connection, Event};
+pub(crate) use date::OwnLines;
 pub use rejection::Rejection;
 pub use request::{Host, RequestHead, Version};
 pub use response::{BadResponse, ResponseHead};

@@ -5,6 +5,7 @@ use std::fmt;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use super::target::{Span, Target, TargetForm};
+use crate::body::LIGHT_BYTES;
 
 /// The two versions that are served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -161,6 +162,10 @@ impl RequestHead {
             map.append(name, value);
         }
         map
+    }
+
+    pub(crate) fn is_light(&self) -> bool {
+        self.bytes_kept() <= LIGHT_BYTES
     }
 
     /// What it holds in memory, used or not.

@@ -81,7 +81,8 @@ impl Connection {
         let output = &mut self.output;
         output.reserve(head.block().len() + OWN_FIELDS_BYTES);
         output.extend_from_slice(head.block());
-        let own_lines = self.own_lines.at(wall, self.config.server.as_deref());
+        let mut own_lines = self.own_lines.written();
+        let own_lines = own_lines.at(wall, self.config.server.as_deref());
         output.extend_from_slice(own_lines.without(head.has_date(), head.has_server()));
         output.extend_from_slice(self.config.extra_headers.lines());
         match (self.sending, head.content_length()) {
@@ -190,7 +191,8 @@ impl Connection {
         for part in [" ", phrase, "\r\nContent-Type: text/plain\r\n"] {
             output.extend_from_slice(part.as_bytes());
         }
-        output.extend_from_slice(self.own_lines.at(wall, self.config.server.as_deref()).without(false, false));
+        output
+            .extend_from_slice(self.own_lines.written().at(wall, self.config.server.as_deref()).without(false, false));
         output.extend_from_slice(self.config.extra_headers.lines());
         write_content_length(output, rejection.reason.len() as u64 + 1);
         output.extend_from_slice(b"Connection: close\r\n\r\n");

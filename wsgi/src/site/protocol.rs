@@ -8,14 +8,15 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use handwound_reactor::{
-    Address, Closed, Expectation, JobRefused, Part, Protocol, ThreadPool, Threads, Time, Transport, Watched,
+    Address, Closed, Expectation, JobRefused, Notifier, Part, Protocol, ThreadPool, Threads, Time, Transport, Watched,
 };
 
 use super::access::Begun;
 use super::{Shared, SiteConfig};
+use crate::Secured;
 use crate::application::Failure;
 use crate::body::{LIGHT_BYTES, RequestBody};
-use crate::exchange::{Exchange, Link, Marks, Outcome, Taken};
+use crate::exchange::{Exchange, Link, Marks, Outcome};
 use crate::http1::{BodyFit, Closing, Connection, Event, Finish, RequestHead};
 use crate::request::Request;
 use crate::resource::{Rendered, Response, traverse};
@@ -46,9 +47,8 @@ pub(super) struct HttpProtocol {
     watched: Watched,
     connection: Option<Connection>,
     stage: Stage,
-    /// The exchange of the last request, for the next.
-    spare: Option<Arc<Exchange>>,
-    taken: Taken,
+    /// A writer waits behind a piece that was longer than what may wait.
+    is_oversize: bool,
     /// The response that is being sent was told that it is too long.
     surplus_logged: bool,
     progress: Option<Progress>,
@@ -58,12 +58,16 @@ pub(super) struct HttpProtocol {
 
 impl Protocol for HttpProtocol {
     fn connected(&mut self, transport: &mut Transport) {
-        self.connection = Some(Connection::new(self.site.http.clone(), transport.now()));
+        self.connection =
+            Some(Connection::with_lines(self.site.http.clone(), self.site.lines.clone(), transport.now()));
         self.settle(transport);
     }
 
     fn received(&mut self, transport: &mut Transport, bytes: &[u8]) {
         let now = transport.now();
+        if self.connection().wants_buffer() {
+            self.connection().give_buffer(transport.spare_buffer());
+        }
         let mut rest = bytes;
         let first = self.connection().first_part(rest);
         if first < rest.len() {
@@ -136,18 +140,13 @@ impl Protocol for HttpProtocol {
         if let Some(connection) = &self.connection {
             connection.note_memory(note);
         }
-        note("response", self.taken.body.memory_bytes());
-        let exchange = match &self.stage {
-            Stage::Idle => self.spare.as_ref(),
+        match &self.stage {
+            Stage::Idle => {}
             Stage::Receiving { head, body } => {
                 note("heads", head.bytes_kept());
                 note("body", body.memory_bytes());
-                self.spare.as_ref()
             }
-            Stage::Running(exchange, _) => Some(exchange),
-        };
-        if let Some(exchange) = exchange {
-            exchange.note_memory(note);
+            Stage::Running(exchange, _) => exchange.note_memory(note),
         }
     }
 
@@ -168,8 +167,7 @@ impl HttpProtocol {
             watched,
             connection: None,
             stage: Stage::Idle,
-            spare: None,
-            taken: Taken::default(),
+            is_oversize: false,
             surplus_logged: false,
             progress: None,
             begun: None,
@@ -189,6 +187,11 @@ impl HttpProtocol {
     /// Takes in the next thing that the connection has understood; whether there may be more.
     fn take_event(&mut self, transport: &mut Transport) -> bool {
         let Some(connection) = &mut self.connection else { return false };
+        if connection.wants_head()
+            && let Some(head) = self.site.spares.head()
+        {
+            connection.recycle(head);
+        }
         match connection.poll_event(|| wall_clock(transport)) {
             None => return false,
             Some(Event::Head(head)) => {
@@ -249,18 +252,22 @@ impl HttpProtocol {
         self.site.count_request();
         let now = transport.now();
         // What the last request left behind is used again, where nobody else holds it any more.
-        let mut spare = self.spare.take();
+        let spares = &self.site.spares;
+        let notifier = transport.notifier();
+        let mut spare = spares.exchange(notifier.remote());
         if let Some(reused) = spare.as_mut().and_then(Arc::get_mut) {
-            let last = std::mem::replace(&mut reused.reuse(self.taken.spent.take()).head, head);
-            self.connection().recycle(last);
+            let request = reused.reuse(notifier, spares.response_head());
+            spares.keep_head(std::mem::replace(&mut request.head, head));
+            request.come_from(transport.peer(), transport.local(), secured(transport));
             match traverse(&self.site.root, &mut reused.request) {
                 Rendered::Now(response) => {
                     self.respond(transport, &response);
                     if let Some(spare) = &spare {
                         self.log(&spare.request, true, now);
                     }
-                    // The head that it has now may be a large one.
-                    self.spare = spare.filter(|spare| spare.is_light());
+                    if let Some(spare) = spare {
+                        self.site.spares.keep_exchange(spare);
+                    }
                 }
                 Rendered::Pooled { pool, application } => {
                     reused.set_body(body);
@@ -271,15 +278,15 @@ impl HttpProtocol {
             return;
         }
         let mut request = Request::new(head, transport.peer().clone(), transport.local().clone());
-        request.secured = transport.session().and_then(|session| session.clone().downcast().ok());
+        request.secured = secured(transport);
         match traverse(&self.site.root, &mut request) {
             Rendered::Now(response) => {
                 self.respond(transport, &response);
                 self.log(&request, true, now);
-                self.connection().recycle(request.head);
+                self.site.spares.keep_head(request.head);
             }
             Rendered::Pooled { pool, application } => {
-                let link = self.link(transport);
+                let link = self.link(notifier, transport);
                 let exchange = Exchange::new(request, body, application, now, link);
                 self.submit(&pool, Arc::new(exchange), transport);
             }
@@ -287,11 +294,11 @@ impl HttpProtocol {
     }
 
     /// What joins an exchange to this connection.
-    fn link(&self, transport: &Transport) -> Link {
+    fn link(&self, notifier: Notifier, transport: &Transport) -> Link {
         let high_bytes = self.site.config.response_bytes_max.max(1);
         let threads = transport.event_loop().threads();
         Link {
-            notifier: transport.notifier(),
+            notifier,
             gate: threads.gate("response writer"),
             threads,
             watched: self.watched.clone(),
@@ -357,23 +364,27 @@ impl HttpProtocol {
     fn relay(&mut self, transport: &mut Transport) {
         let Stage::Running(exchange, _) = &self.stage else { return };
         if transport.is_full() {
-            if self.taken.is_oversize {
-                self.taken.is_oversize = !has_room_again(exchange, &self.site.config, transport);
+            if self.is_oversize {
+                self.is_oversize = !has_room_again(exchange, &self.site.config, transport);
             }
             return;
         }
-        exchange.take(&mut self.taken);
+        let mut taken = self.site.spares.taken();
+        exchange.take(&mut taken);
         let connection = self.connection.as_mut().expect(CONNECTED);
-        if self.taken.close {
+        if connection.output().capacity() == 0 {
+            *connection.output() = transport.spare_buffer();
+        }
+        if taken.close {
             // As if the server were stopping, for this connection alone.
             connection.begin_shutdown();
         }
-        if let Some(head) = self.taken.head.take() {
+        if let Some(head) = taken.head.take() {
             connection.respond(&head, wall_clock(transport));
-            self.taken.spent = head.is_light().then_some(head);
+            self.site.spares.keep_response_head(head);
             self.surplus_logged = false;
         }
-        while let Some(part) = self.taken.body.pop() {
+        while let Some(part) = taken.body.pop() {
             let fit = match part {
                 Part::Copied(bytes) => connection.send_body(bytes),
                 Part::Kept(bytes) => send_shared(connection, transport, bytes),
@@ -387,17 +398,19 @@ impl HttpProtocol {
                 );
             }
         }
-        self.taken.body.clear();
-        if self.taken.is_oversize {
-            self.taken.is_oversize = !has_room_again(exchange, &self.site.config, transport);
-        }
-        if self.taken.is_given_up && self.taken.outcome.is_none() {
+        taken.body.clear();
+        taken.body.shrink_to(LIGHT_BYTES);
+        self.is_oversize = taken.is_oversize && !has_room_again(exchange, &self.site.config, transport);
+        let (outcome, resume) = (taken.outcome.take(), taken.resume.take());
+        let is_given_up = taken.is_given_up && outcome.is_none();
+        drop(taken);
+        if is_given_up {
             return transport.abort();
         }
-        if let Some(resume) = self.taken.resume.take() {
+        if let Some(resume) = resume {
             resume.resume(exchange, &transport.event_loop());
         }
-        if let Some(outcome) = self.taken.outcome.take() {
+        if let Some(outcome) = outcome {
             self.end_response(outcome, transport);
             // The next request may be there already.
             if self.connection().has_input() {
@@ -419,8 +432,7 @@ impl HttpProtocol {
                         "the application sent less than its Content-Length; the connection is closed"
                     );
                 }
-                // A file, or a large buffer, is not kept for a next request that may never come.
-                self.spare = exchange.is_light().then_some(exchange);
+                self.site.spares.keep_exchange(exchange);
             }
             Outcome::Failed(failure) => self.end_failed(&exchange, failure, transport),
             Outcome::Refused(refused) => self.refuse(&exchange, refused, transport),
@@ -465,8 +477,9 @@ impl HttpProtocol {
         let receiving = if holds_back { None } else { self.connection().deadline() };
         transport.set_deadline(earlier(sending, receiving));
         if matches!(self.stage, Stage::Idle) {
-            self.connection().shrink_to(LIGHT_BYTES);
-            self.taken.body.shrink_to(LIGHT_BYTES);
+            if let Some(buffer) = self.connection().take_buffer() {
+                transport.keep_buffer(buffer);
+            }
         }
     }
 
@@ -506,6 +519,11 @@ fn send_shared(connection: &mut Connection, transport: &mut Transport, mut bytes
     transport.write_shared(bytes);
     connection.output().extend_from_slice(piece.end);
     piece.fit
+}
+
+/// What the connection comes through, if it is HTTPS.
+fn secured(transport: &Transport) -> Option<Arc<Secured>> {
+    transport.session().and_then(|session| session.clone().downcast().ok())
 }
 
 /// The earlier of those there are.
