@@ -15,7 +15,7 @@ use crate::config::LoopConfig;
 use crate::mailbox::{CallRefused, ConnectionId, Entry, Remote, Sleep, panic_text};
 use crate::shutdown::Lifecycle;
 use crate::table::{Table, reuse_buffer};
-use crate::thread_pool::{JobRefused, PoolConfig, ThreadPool};
+use crate::thread_pool::{Attendant, JobRefused, PoolConfig, ThreadPool};
 use crate::threads::AnyThreads;
 use crate::timers::Timers;
 use crate::{Event, Job, Outstanding, Pending, Place, Reactor, Sock, Threads, Time};
@@ -71,6 +71,7 @@ pub(crate) struct Core {
     pool: RefCell<Option<ThreadPool>>,
     pool_config: RefCell<PoolConfig>,
     pools_to_wake: RefCell<Vec<ThreadPool>>,
+    pub(crate) attendant: RefCell<Attendant>,
     expected: Rc<Cell<usize>>,
     /// A doze went by without news: the next sleep is deep.
     dozed: Cell<bool>,
@@ -98,6 +99,7 @@ impl EventLoop {
             pool: RefCell::new(None),
             pool_config: RefCell::new(PoolConfig::default()),
             pools_to_wake: RefCell::new(Vec::new()),
+            attendant: RefCell::default(),
             expected: Rc::new(Cell::new(0)),
             dozed: Cell::new(false),
             config,
@@ -236,12 +238,15 @@ impl EventLoop {
             self.sleep(&mut events, due)
         };
         core.now.set(core.reactor.borrow().now());
+        core.attendant.borrow_mut().look(self.now());
         *core.events.borrow_mut() = events;
         result
     }
 
     fn sleep(&self, events: &mut Vec<Event>, due: Option<Time>) -> io::Result<()> {
         let core = &self.0;
+        let look = core.attendant.borrow().next_look();
+        let due = [due, look].into_iter().flatten().min();
         let doze = core.expected.get() > 0 && !core.dozed.get();
         let sleep = if doze { Sleep::Doze } else { Sleep::Deep };
         let until = if !core.remote.fall_asleep(sleep) {
@@ -252,6 +257,9 @@ impl EventLoop {
         } else {
             due
         };
+        if look.is_none() && !doze {
+            core.attendant.borrow_mut().rest();
+        }
         let result = core.reactor.borrow_mut().poll(events, until);
         core.remote.wake_up();
         core.dozed.set(doze && events.is_empty() && core.remote.is_empty());
@@ -315,7 +323,7 @@ impl EventLoop {
     fn wake_pools(&self) {
         let pools = self.0.pools_to_wake.take();
         for pool in &pools {
-            pool.wake_for_backlog();
+            self.0.attendant.borrow_mut().wake(pool, self.now());
         }
         reuse_buffer(&self.0.pools_to_wake, pools);
     }

@@ -265,6 +265,7 @@ impl EventLoop {
         self.fire(Phase::AfterShutdown);
         self.close_listeners();
         self.abort_connections();
+        self.0.attendant.borrow_mut().end();
         self.remote().close();
         lifecycle.state.set(State::Stopped);
     }

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use handwound_reactor::{JobRefused, Stopped, ThreadPool, Threads};
+use handwound_reactor::{JobRefused, Stopped, ThreadPool, Threads, WorkerHook};
 use handwound_testkit::{All, Choices, Exploration, Sim, explore, explore_all, seeds};
 use handwound_wsgi::testing::{HttpClient, Server};
 use handwound_wsgi::{Call, Chunks, Failure, SiteConfig, WriteError};
@@ -48,6 +48,20 @@ fn spec_29_one_job_one_entry_one_turn() {
     assert_eq!(client.response().body(), b"Hello, world!");
 }
 
+/// As it is for applications in Python: one worker does what is short.
+struct OneAtATime;
+
+impl WorkerHook for OneAtATime {
+    fn one_at_a_time(&self) -> bool {
+        true
+    }
+}
+
+fn calm(server: Server) -> Server {
+    server.pool.set_hook(Arc::new(OneAtATime));
+    server
+}
+
 /// Two requests are there at once; from here on reactor and workers run in every order.
 fn two_requests(sim: &Sim, server: Server) -> (Server, [HttpClient; 2]) {
     sim.run_task("worker-1");
@@ -70,6 +84,44 @@ fn spec_29_two_requests_in_every_order_of_reactor_and_workers() {
             assert_eq!(client.response().body(), b"Hello, world!");
         }
         assert_eq!(server.pool.counts().queued, 0);
+    });
+}
+
+#[test]
+fn spec_29_two_requests_that_wait_for_their_clients_in_many_orders_of_a_calm_pool() {
+    let program = |sim: &Sim| {
+        let outcomes = Arc::new(Mutex::new(Vec::new()));
+        let server = Server::prepare(sim, 2, hello_in_two_writes(outcomes.clone()), tight());
+        let (server, clients) = two_requests(sim, calm(server));
+        sim.advance(Duration::from_secs(10));
+        for client in &clients {
+            assert_eq!(client.response().body().len(), 2000);
+        }
+        assert_eq!((server.pool.counts().queued, server.pool.counts().busy), (0, 0));
+    };
+    Exploration::bounded(2).run(program);
+    explore(seeds(2_000), program);
+}
+
+/// The first one's application goes on only when the second's has begun.
+#[test]
+fn spec_29_a_request_behind_one_that_waits_for_it_in_every_order_of_a_calm_pool() {
+    explore_all(All::default(), |sim| {
+        let gate = sim.threads().gate("the second one");
+        let begun = Arc::new(AtomicUsize::new(0));
+        let application = move |call: &Call| {
+            match begun.fetch_add(1, Ordering::SeqCst) {
+                0 => gate.park(),
+                _ => gate.unpark(),
+            }
+            hello(call)
+        };
+        let server = Server::prepare(sim, 2, application, SiteConfig::default());
+        let (_server, clients) = two_requests(sim, calm(server));
+        sim.advance(Duration::from_millis(10));
+        for client in &clients {
+            assert_eq!(client.response().body(), b"Hello, world!");
+        }
     });
 }
 
@@ -216,10 +268,19 @@ fn spec_32_a_stop_ends_writers_and_the_pool_within_its_bound() {
 
 #[test]
 fn spec_32_a_stop_with_two_writers_in_every_order() {
+    stop_with_two_writers(|server| server);
+}
+
+#[test]
+fn spec_32_a_stop_with_two_writers_in_every_order_of_a_calm_pool() {
+    stop_with_two_writers(calm);
+}
+
+fn stop_with_two_writers(dress: fn(Server) -> Server) {
     explore_all(All::default(), |sim| {
         let outcomes = Arc::new(Mutex::new(Vec::new()));
         let server = Server::prepare(sim, 2, hello_in_two_writes(outcomes.clone()), tight());
-        let (server, _clients) = two_requests(sim, server);
+        let (server, _clients) = two_requests(sim, dress(server));
         server.event_loop.call_from_thread(|reactor| reactor.stop_within(Duration::ZERO).unwrap()).unwrap();
         sim.advance(Duration::from_secs(5));
         assert!(!server.event_loop.is_running(), "the stop has come to its end");

@@ -6,9 +6,10 @@
 //! [`sound`]. The same files with primitives that have a defect show that the check would find it: [`weak`], [`torn`].
 // The same files with other primitives are what this is about.
 #![allow(clippy::duplicate_mod)]
-#![allow(dead_code, clippy::unwrap_used)]
+#![allow(dead_code, unused_imports, clippy::unwrap_used)]
 
 mod atomics;
+mod calm_tests;
 mod mailbox_tests;
 mod pool_tests;
 mod sound;

@@ -43,14 +43,14 @@ pool_with!(sound);
 pool_with!(torn);
 
 /// Some jobs, and who waits for the last of them.
-struct Jobs(Arc<(AtomicUsize, Gate)>);
+pub(super) struct Jobs(Arc<(AtomicUsize, Gate)>);
 
 impl Jobs {
-    fn new(count: usize) -> Jobs {
+    pub(super) fn new(count: usize) -> Jobs {
         Jobs(Arc::new((AtomicUsize::new(count), LoomThreads.gate("jobs"))))
     }
 
-    fn job(&self) -> impl FnOnce() + Send + 'static {
+    pub(super) fn job(&self) -> impl FnOnce() + Send + 'static {
         let shared = self.0.clone();
         move || {
             if shared.0.fetch_sub(1, Ordering::SeqCst) == 1 {
@@ -59,7 +59,7 @@ impl Jobs {
         }
     }
 
-    fn wait(&self) {
+    pub(super) fn wait(&self) {
         self.0.1.park();
     }
 }

@@ -15,6 +15,10 @@ pub(crate) mod primitives {
             AtomicBool(Sound::new(value))
         }
 
+        pub(crate) fn load(&self, order: Ordering) -> bool {
+            self.0.load(order)
+        }
+
         pub(crate) fn store(&self, value: bool, order: Ordering) {
             self.0.store(value, order);
         }

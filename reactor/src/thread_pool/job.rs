@@ -24,6 +24,12 @@ pub trait WorkerHook: Send + Sync {
     fn before_park(&self) {}
     /// The worker ends; nothing of it runs after this.
     fn stopped(&self) {}
+    /// Whether, between [`before_work`](WorkerHook::before_work) and [`before_park`](WorkerHook::before_park), only one
+    /// worker at a time gets on, unless it waits for something: a second one is then called only where jobs are seen to
+    /// wait. Always the same answer.
+    fn one_at_a_time(&self) -> bool {
+        false
+    }
 }
 
 /// Why a job was not taken.

@@ -8,14 +8,17 @@
 //!
 //! At most one worker at a time is a *standby*: woken or started, and not yet at its first job. Whoever adds work
 //! while there is a standby leaves it at that. A standby that takes a job and sees more behind it calls the next
-//! one. So a burst costs one wake where one worker can do it all, and spreads over all workers where jobs block.
+//! one. So a burst costs one wake where one worker can do it all, and spreads over all workers where jobs block. Where
+//! workers exclude each other, the second is called only once jobs are seen to block (`mood.rs`).
 //!
 //! The queue is under the roster's lock, which whoever queues a job needs in any case: a job that comes must not slip
 //! in behind the last worker's last look. It is held for a few instructions; whether there is work at all, everybody
 //! may ask without it.
 
+mod attendant;
 mod config;
 mod job;
+mod mood;
 mod roster;
 mod standby;
 mod worker;
@@ -26,14 +29,17 @@ use std::io;
 use std::ops::RangeInclusive;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+pub(crate) use self::attendant::Attendant;
 pub use self::config::PoolConfig;
 pub use self::job::{Job, JobRefused, WorkerHook};
 pub use self::worker::Worker;
 
 use self::config::checked;
 use self::job::Task;
+use self::mood::Mood;
 use self::roster::{Phase, Roster};
 use super::primitives::{self, AtomicBool, AtomicUsize, Mutex};
 use crate::mailbox::panic_text;
@@ -81,6 +87,8 @@ struct Pool {
     roster: Mutex<Roster>,
     watched_roster: Watched,
     hook: Mutex<Option<Arc<dyn WorkerHook>>>,
+    /// Its workers exclude each other.
+    may_be_calm: AtomicBool,
 }
 
 impl ThreadPool {
@@ -106,6 +114,7 @@ impl ThreadPool {
             roster: Mutex::new(Roster {
                 phase: Phase::New,
                 queue: VecDeque::new(),
+                mood: Mood::default(),
                 min,
                 max,
                 workers_ever: 0,
@@ -116,6 +125,7 @@ impl ThreadPool {
             }),
             watched_roster: threads.watched("pool roster"),
             hook: Mutex::new(None),
+            may_be_calm: AtomicBool::new(false),
             threads,
         });
         let weak = Arc::downgrade(&pool);
@@ -125,6 +135,10 @@ impl ThreadPool {
 
     /// Installs what is done around each worker's turns; for workers that start from here on.
     pub fn set_hook(&self, hook: Arc<dyn WorkerHook>) {
+        self.0.may_be_calm.store(hook.one_at_a_time(), Ordering::Relaxed);
+        if !hook.one_at_a_time() {
+            self.leave();
+        }
         *self.0.hook.lock().expect("nothing panics under the hook's lock") = Some(hook);
     }
 
@@ -155,7 +169,7 @@ impl ThreadPool {
                 Ok(_) => {}
             }
         }
-        self.wake_for_backlog();
+        self.0.call_standby();
         Ok(())
     }
 
@@ -198,6 +212,12 @@ impl ThreadPool {
 
     /// Sees to it that a worker takes up what is queued.
     pub fn wake_for_backlog(&self) {
+        self.0.be_unattended();
+        self.0.call_standby();
+    }
+
+    /// [`wake_for_backlog`](ThreadPool::wake_for_backlog) for a loop that looks after this pool.
+    fn call_standby(&self) {
         self.0.call_standby();
     }
 
@@ -225,7 +245,7 @@ impl ThreadPool {
                 break;
             }
         }
-        self.wake_for_backlog();
+        self.0.call_standby();
     }
 
     /// Whether `other` is a handle on this very pool.
@@ -265,6 +285,7 @@ impl ThreadPool {
             roster.on_stopped.push(Box::new(on_stopped));
             let never_started = roster.phase == Phase::New;
             roster.phase = Phase::Stopped;
+            self.0.become_eager(&mut roster);
             (std::mem::take(&mut roster.idle), never_started)
         };
         if never_started {
@@ -274,7 +295,7 @@ impl ThreadPool {
             worker.gate.unpark();
         }
         // A job may have been queued whose worker has not been called yet.
-        self.wake_for_backlog();
+        self.0.call_standby();
         self.0.report_if_stopped();
     }
 

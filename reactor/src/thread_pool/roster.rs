@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::job::{JobRefused, Running, Task};
+use super::mood::Mood;
 use super::primitives::{Mutex, MutexGuard};
 use super::{Busy, Pool};
 use crate::{Gate, Outstanding, Pending};
@@ -21,6 +22,7 @@ pub(super) struct Roster {
     pub(super) phase: Phase,
     /// Jobs that wait, the next first.
     pub(super) queue: VecDeque<Task>,
+    pub(super) mood: Mood,
     pub(super) min: usize,
     pub(super) max: usize,
     pub(super) workers_ever: usize,
@@ -34,6 +36,8 @@ pub(super) struct Roster {
 
 /// A worker as the others see it.
 pub(super) struct Slot {
+    /// Counted from one, over all that the pool has ever had.
+    pub(super) number: usize,
     pub(super) name: String,
     pub(super) gate: Gate,
     pub(super) running: Mutex<Running>,
@@ -92,14 +96,40 @@ impl Pool {
         Ok(())
     }
 
-    pub(super) fn pop(&self) -> Option<Task> {
-        if self.queued() == 0 {
+    /// The next job for this worker, and whether another is to be called for what is behind it. `comes`: as a standby,
+    /// which it is no more from here on.
+    pub(super) fn take(&self, slot: &Slot, comes: bool) -> Option<(Task, bool)> {
+        let mut roster = self.roster();
+        let Roster { mood, queue, .. } = &mut *roster;
+        if comes {
+            mood.end_trial();
+        }
+        if mood.is_left_to_another(slot) {
+            mood.note_left();
             return None;
         }
-        let mut roster = self.roster();
-        let task = roster.queue.pop_front();
-        self.queued.store(roster.queue.len(), Ordering::SeqCst);
-        task
+        let answers = comes || mood.is_runner(slot);
+        let Some(task) = queue.pop_front() else {
+            mood.note_idle(slot);
+            if answers {
+                // Under the lock: whoever queues a job now sees that nobody is coming.
+                self.standby.store(false, Ordering::SeqCst);
+            }
+            return None;
+        };
+        self.queued.store(queue.len(), Ordering::SeqCst);
+        mood.note_taken(queue.len());
+        if !mood.is_calm() {
+            if comes {
+                self.standby.store(false, Ordering::SeqCst);
+            }
+            return Some((task, true));
+        }
+        // The runner answers for what is behind it, unless a standby does.
+        if answers || !self.standby.swap(true, Ordering::SeqCst) {
+            mood.run_by(slot);
+        }
+        Some((task, false))
     }
 
     pub(super) fn drop_queue(&self) {

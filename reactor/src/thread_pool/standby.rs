@@ -53,6 +53,7 @@ impl Pool {
             roster.workers_ever += 1;
             let name = format!("{}-{}", self.name, roster.workers_ever);
             let slot = Arc::new(Slot {
+                number: roster.workers_ever,
                 gate: self.threads.gate_from(&name, self.made),
                 name,
                 running: Mutex::new(Running::Nothing),

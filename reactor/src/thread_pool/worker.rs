@@ -2,7 +2,6 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use super::job::{Running, Task, WorkerHook};
 use super::roster::{Phase, Slot};
@@ -83,7 +82,7 @@ impl Pool {
             if let Some(hook) = &hook {
                 hook.before_work();
             }
-            while let Some(task) = self.next_task(&mut standby) {
+            while let Some(task) = self.next_task(slot, &mut standby) {
                 run(slot, task, &mut worker);
             }
             // First the news, then the interpreter's lock: giving that up can mean a change of threads.
@@ -107,24 +106,13 @@ impl Pool {
         self.report_if_stopped();
     }
 
-    fn next_task(self: &Arc<Self>, standby: &mut bool) -> Option<Task> {
-        loop {
-            self.watched_queue.visit();
-            let task = self.pop();
-            let was_standby = std::mem::take(standby);
-            if was_standby {
-                // Said before the next look at the queue: a submitter either sees that nobody is coming, or its
-                // job is seen here.
-                self.standby.store(false, Ordering::SeqCst);
-            }
-            if task.is_some() {
-                self.call_standby();
-                return task;
-            }
-            if !was_standby || self.queued() == 0 {
-                return None;
-            }
+    fn next_task(self: &Arc<Self>, slot: &Slot, standby: &mut bool) -> Option<Task> {
+        self.watched_queue.visit();
+        let (task, call_another) = self.take(slot, std::mem::take(standby))?;
+        if call_another {
+            self.call_standby();
         }
+        Some(task)
     }
 
     fn wait(&self, slot: &Arc<Slot>) -> Wait {
@@ -132,7 +120,7 @@ impl Pool {
         let retire_at = {
             let mut roster = self.roster();
             // Work that came before this worker was on the list of idle ones found nobody to wake.
-            if !roster.queue.is_empty() {
+            if !roster.queue.is_empty() && !roster.mood.is_left_to_another(slot) {
                 return Wait::MoreWork;
             }
             if roster.phase == Phase::Stopped || roster.staying() > roster.max {

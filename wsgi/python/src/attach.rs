@@ -97,4 +97,9 @@ impl WorkerHook for AttachWorkers {
             unsafe { ffi::PyGILState_Release(ensured) };
         }
     }
+
+    /// With the interpreter's lock.
+    fn one_at_a_time(&self) -> bool {
+        !env!("HANDWOUND_ABI").ends_with('t')
+    }
 }

@@ -134,6 +134,10 @@ impl WorkerHook for SimulatedWorkers {
         MINE.take();
         GATE.take();
     }
+
+    fn one_at_a_time(&self) -> bool {
+        AttachWorkers.one_at_a_time()
+    }
 }
 
 /// Blocks for so many seconds of the simulation's clock; other workers have Python meanwhile.
