@@ -8,12 +8,17 @@ Twisted's modules are Twisted's, and only the reactor is ours, set the way that 
 from __future__ import annotations
 
 import importlib
-import importlib.abc
 import importlib.machinery
 import importlib.util
 import sys
 from types import ModuleType
-from typing import Any, Optional, Sequence
+from typing import TYPE_CHECKING, Any, Optional, Sequence
+
+if TYPE_CHECKING:
+    from importlib.abc import Loader, MetaPathFinder
+else:
+    # Bases that nobody looks at, from a module that brings in a third of the standard library.
+    Loader = MetaPathFinder = object
 
 __all__ = ["install", "is_theirs", "preferred"]
 
@@ -44,7 +49,7 @@ _MODULES = (
 )
 
 
-class _StandIns(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+class _StandIns(MetaPathFinder, Loader):
     """Finds the modules of ours that stand in for Twisted's. Asked last: an installed Twisted comes first."""
 
     def find_spec(

@@ -1,6 +1,5 @@
 """Lets the command import the package handwound, whose files it carries in itself."""
 
-import importlib.abc
 import importlib.util
 import sys
 
@@ -8,8 +7,12 @@ ROOT = "<embedded>/"
 NATIVE = "handwound._native"
 
 
-class Embedded(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
-    """Finds and loads handwound and all that is below it, and nothing else."""
+class Embedded:
+    """Finds and loads handwound and all that is below it, and nothing else.
+
+    A finder and a loader by what it can do, and not by its bases: importlib.abc brings in a third of the standard
+    library, which took longer than all else before the application.
+    """
 
     def __init__(self, files, native):
         self._files = dict(files)
@@ -36,7 +39,7 @@ class Embedded(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
 
     def exec_module(self, module):
         if module is not self._native:
-            super().exec_module(module)
+            exec(self.get_code(module.__name__), module.__dict__)
 
     def is_package(self, fullname):
         return fullname != NATIVE and self._known(fullname).endswith("/__init__.py")
@@ -44,7 +47,7 @@ class Embedded(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
     def get_code(self, fullname):
         if fullname == NATIVE:
             return None
-        return self.source_to_code(self.get_source(fullname), ROOT + self._known(fullname))
+        return compile(self.get_source(fullname), ROOT + self._known(fullname), "exec", dont_inherit=True)
 
     def get_source(self, fullname):
         """The text, for tracebacks and for whoever looks with inspect or pydoc."""
