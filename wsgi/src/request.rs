@@ -91,6 +91,11 @@ impl Request {
         &self.head
     }
 
+    /// The bytes of the head. Where they are those of another request, so is all that this one says of its head.
+    pub fn head_bytes(&self) -> &[u8] {
+        &self.head.bytes
+    }
+
     /// REQUEST_METHOD: any token, in the client's spelling.
     pub fn method(&self) -> &[u8] {
         self.head.method()

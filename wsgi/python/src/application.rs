@@ -61,7 +61,7 @@ impl PythonApplication {
         let environ = desk.environs.make(py, self.desks.common(), call, path)?;
         let start_response = desk.start_response(py, call, &self.habits)?;
         let answered = self.answer(py, call, &environ, &start_response);
-        desk.clear(environ, start_response);
+        desk.clear(self.desks.common(), environ, start_response);
         self.desks.give_back(py, desk);
         answered
     }

@@ -76,8 +76,8 @@ impl Desk {
     }
 
     /// The call is over.
-    pub fn clear(&mut self, environ: Bound<'_, PyDict>, start_response: Bound<'_, StartResponse>) {
-        self.environs.take_back(environ);
+    pub fn clear(&mut self, common: &Common, environ: Bound<'_, PyDict>, start_response: Bound<'_, StartResponse>) {
+        self.environs.take_back(common, environ);
         self.start_response = StartResponse::end(&start_response).then(|| start_response.unbind());
     }
 }

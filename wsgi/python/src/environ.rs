@@ -34,7 +34,7 @@ const KEYS: [&str; 14] = [
 ];
 
 /// How many shapes are remembered at once. A browser's requests have some five, by what they are for.
-const SHAPES: usize = 16;
+const SHAPES: usize = 32;
 
 /// Environs are lent once so many in a row have come back as they were given, and alone: see [`Environs::take_back`].
 const UNTOUCHED_MIN: u8 = 8;
@@ -47,6 +47,8 @@ pub struct Common {
     /// With what is the same for every request, the input of those that have no body among it, and "" for all else.
     pub template: Py<PyDict>,
     pub input: Py<PyString>,
+    /// What requests without a body share: there is nothing to read, so nothing to keep apart.
+    pub no_input: Py<Input>,
     pub content_length: Py<PyString>,
     pub server_port: Py<PyString>,
     pub remote_addr: Py<PyString>,
@@ -73,8 +75,8 @@ impl Common {
         template.set_item("wsgi.errors", Bound::new(py, Errors)?)?;
         template.set_item("wsgi.file_wrapper", py.get_type::<FileWrapper>())?;
         template.set_item("wsgi.input_terminated", true)?;
-        // Requests without a body share it: there is nothing to read, so nothing to keep apart.
-        template.set_item("wsgi.input", Bound::new(py, Input::new(Body::Empty))?)?;
+        let no_input = Bound::new(py, Input::new(Body::Empty))?;
+        template.set_item(PyString::intern(py, "wsgi.input"), &no_input)?;
         for key in KEYS {
             template.set_item(PyString::intern(py, key), PyString::intern(py, ""))?;
         }
@@ -82,6 +84,7 @@ impl Common {
         Ok(Common {
             template: template.unbind(),
             input: key("wsgi.input"),
+            no_input: no_input.unbind(),
             content_length: key("CONTENT_LENGTH"),
             server_port: key("SERVER_PORT"),
             remote_addr: key("REMOTE_ADDR"),
@@ -99,12 +102,14 @@ impl Common {
 pub struct Environs {
     memory: Memory,
     /// Those of requests that share nothing with a shape but what all do, without and with TLS.
-    plain: [Option<Shape>; 2],
+    plain: [Option<Box<Shape>>; 2],
     slots: Box<[Slot; SHAPES]>,
+    /// Where the shape of the last request is, if it has a place.
+    last: usize,
     /// How many environs in a row came back untouched.
     untouched: u8,
-    /// Whose dict is lent.
-    lent: Option<usize>,
+    /// The last shape's own dict was given.
+    is_lent: bool,
     /// What the last environ was like when it was given.
     version: Option<u64>,
 }
@@ -112,8 +117,8 @@ pub struct Environs {
 /// A place for a shape.
 #[derive(Default)]
 struct Slot {
-    shape: Option<Shape>,
-    /// The sketch of the last request here that was of another shape.
+    shape: Option<Box<Shape>>,
+    /// The sketch of the last request here, if it was of another shape.
     candidate: Option<u32>,
 }
 
@@ -125,7 +130,8 @@ impl Environs {
             plain: [None, None],
             slots: Box::default(),
             untouched: 0,
-            lent: None,
+            last: 0,
+            is_lent: false,
             version: None,
         }
     }
@@ -140,49 +146,65 @@ impl Environs {
     ) -> PyResult<Bound<'py, PyDict>> {
         let request = call.request();
         let may_lend = self.untouched >= UNTOUCHED_MIN;
-        let sketch = sketch(request);
-        let place = sketch as usize % SHAPES;
         let memory = &mut self.memory;
-        let Made { environ, is_lent } = match self.slots[place].shape_of(py, common, memory, request, sketch)? {
-            Some(shape) => shape.make(py, common, memory, call, path, may_lend)?,
+        let made = match self.slots[self.last].shape.as_mut().filter(|shape| shape.is_repeated_by(request, path)) {
+            Some(shape) => shape.make_again(py, common, memory, call, may_lend)?,
             None => {
-                let plain = &mut self.plain[usize::from(request.secured().is_some())];
-                let shape = match plain {
-                    Some(shape) => shape,
-                    None => plain.insert(Shape::new(py, common, &mut memory.names, request, false)?),
-                };
-                let made = shape.make(py, common, memory, call, path, false)?;
-                for (name, value) in request.headers() {
-                    memory.names.add(&made.environ, name, value)?;
+                let sketch = sketch(request);
+                self.last = sketch as usize % SHAPES;
+                match self.slots[self.last].shape_of(py, common, memory, request, sketch)? {
+                    Some(shape) => shape.make(py, common, memory, call, path, may_lend)?,
+                    None => self.make_alone(py, common, call, path)?,
                 }
-                made
             }
         };
-        self.lent = is_lent.then_some(place);
-        self.version = raw::version(&environ);
-        Ok(environ)
+        self.is_lent = made.is_lent;
+        self.version = raw::version(&made.environ);
+        Ok(made.environ)
     }
 
-    /// The call for which `environ` was made is over. Whoever still has it keeps it, and nobody's next one is changed by
-    /// what this one has become: it is made anew.
-    pub fn take_back(&mut self, environ: Bound<'_, PyDict>) {
-        let lent = self.lent.take();
-        let holders = 1 + isize::from(lent.is_some());
-        let is_untouched =
-            self.version.is_some() && raw::version(&environ) == self.version && raw::is_alone(&environ, holders);
-        if is_untouched {
-            self.untouched = self.untouched.saturating_add(1);
-            return;
+    fn make_alone<'py>(
+        &mut self,
+        py: Python<'py>,
+        common: &Common,
+        call: &Call,
+        path: Path<'_>,
+    ) -> PyResult<Made<'py>> {
+        let request = call.request();
+        let memory = &mut self.memory;
+        let plain = &mut self.plain[usize::from(request.secured().is_some())];
+        let shape = match plain {
+            Some(shape) => shape,
+            None => plain.insert(Box::new(Shape::new(py, common, &mut memory.names, request, false)?)),
+        };
+        let made = shape.make(py, common, memory, call, path, false)?;
+        for (name, value) in request.headers() {
+            memory.names.add(&made.environ, name, value)?;
         }
-        self.untouched = 0;
-        if let Some(place) = lent {
-            self.slots[place].shape = None;
+        Ok(made)
+    }
+
+    /// The call for which `environ` was made is over. Whoever still has it keeps it, and what has become of this one
+    /// changes nothing of the next: that is made anew.
+    pub fn take_back(&mut self, common: &Common, environ: Bound<'_, PyDict>) {
+        let is_lent = std::mem::take(&mut self.is_lent);
+        let is_untouched = self.version.is_some()
+            && raw::version(&environ) == self.version
+            && raw::is_alone(&environ, 1 + isize::from(is_lent));
+        self.untouched = if is_untouched { self.untouched.saturating_add(1) } else { 0 };
+        if is_lent {
+            let shape = &mut self.slots[self.last].shape;
+            let is_clean = |shape: &mut Box<Shape>| shape.clean(environ.py(), common).is_ok();
+            if !is_untouched || !shape.as_mut().is_some_and(is_clean) {
+                *shape = None;
+            }
         }
     }
 }
 
 impl Slot {
-    /// The shape of `request`, if it is here, or has been asked for twice: most of those that come once come once.
+    /// The shape of `request`, if it is here. It takes the place of another one when it comes twice, and that one not in
+    /// between: making it costs more than an environ.
     fn shape_of(
         &mut self,
         py: Python<'_>,
@@ -192,14 +214,15 @@ impl Slot {
         sketch: u32,
     ) -> PyResult<Option<&mut Shape>> {
         if self.shape.as_ref().is_some_and(|shape| shape.is_of(request)) {
-            return Ok(self.shape.as_mut());
+            self.candidate = None;
+            return Ok(self.shape.as_deref_mut());
         }
         if self.candidate != Some(sketch) {
             self.candidate = Some(sketch);
             return Ok(None);
         }
         let shape = Shape::new(py, common, &mut memory.names, request, true)?;
-        Ok(Some(self.shape.insert(shape)))
+        Ok(Some(self.shape.insert(Box::new(shape))))
     }
 }
 

@@ -123,3 +123,42 @@ def shared(key):
     assert_eq!(server.eval(&format!("[shared(key) for key in {keys}]")), "[True, True, True, False, False]");
     assert_eq!(server.eval("seen[-1]['PATH_INFO'] is seen[-1]['RAW_URI']"), "True");
 }
+
+#[test]
+fn nothing_personal_is_remembered() {
+    let server = Server::start(
+        "
+import sys
+def application(environ, start_response):
+    global kept
+    kept = [environ['HTTP_COOKIE'], environ['HTTP_AUTHORIZATION'], environ['wsgi.input']]
+    start_response('200 OK', [])
+    return []
+",
+    );
+    // At first environs are copies, later they are lent.
+    for _ in 0..20 {
+        let personal = "Cookie: a=secret\r\nAuthorization: some secret\r\nContent-Length: 1\r\n";
+        server.ask(format!("POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{personal}\r\n."));
+        // The list's, and that of the call.
+        assert_eq!(server.eval("list(map(sys.getrefcount, kept))"), "[2, 2, 2]");
+    }
+}
+
+#[test]
+fn a_head_that_comes_again_says_nothing_of_the_length_of_a_chunked_body() {
+    let server = Server::start(
+        "
+def application(environ, start_response):
+    start_response('200 OK', [])
+    return [repr((environ['CONTENT_LENGTH'], environ['wsgi.input'].read())).encode()]
+",
+    );
+    let head = "POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n";
+    for round in 0..6 {
+        for (chunks, expected) in [("", "('0', b'')"), ("1\r\na\r\n", "('1', b'a')"), ("2\r\nab\r\n", "('2', b'ab')")] {
+            let answer = String::from_utf8(server.ask(format!("{head}{chunks}0\r\n\r\n"))).unwrap();
+            assert_eq!(body(&answer), expected, "in round {round}");
+        }
+    }
+}

@@ -34,11 +34,21 @@ pub struct Memory {
     pub numbers: Numbers,
 }
 
+/// Longer heads than this, in bytes, are not remembered as a whole.
+const HEAD_BYTES_MAX: usize = 2048;
+
 /// What these requests have in common, and what the last one had.
 pub struct Shape {
     fields: Vec<Field>,
-    /// An environ with all that is remembered, and nothing else.
+    has_personal: bool,
+    /// An environ with all that is remembered, and "" for what is personal.
     dict: Py<PyDict>,
+    /// The last head, if the dict has all that it says; else empty.
+    head: Vec<u8>,
+    /// Of that one's path.
+    script_name_bytes: usize,
+    /// The dict has the input of one request.
+    has_input: bool,
     line: [Entry; LINE.len()],
     /// Of requests that came by HTTPS.
     secured: Option<[Entry; SECURED.len()]>,
@@ -58,7 +68,9 @@ struct Field {
 enum Place {
     /// In the dict, and so in each environ.
     Kept(Entry),
-    /// Only in the environ of its request: it is personal, or has to be joined with another.
+    /// Not remembered: in the dict only while that is lent.
+    Personal(Entry),
+    /// Only in the environ of its request: it has to be joined with another.
     Added,
     /// Nowhere.
     Dropped,
@@ -85,15 +97,19 @@ impl Shape {
         let fields = if has_fields { places(py, names, request) } else { Vec::new() };
         let secured = request.secured().map(|_| SECURED.map(|key| Entry::new(py, key)));
         let kept = fields.iter().filter_map(|field| match &field.place {
-            Place::Kept(entry) => Some(entry),
+            Place::Kept(entry) | Place::Personal(entry) => Some(entry),
             Place::Added | Place::Dropped => None,
         });
         for entry in kept.chain(secured.iter().flatten()) {
             raw::set(&dict, entry.key(), entry.text().bind(py))?;
         }
         Ok(Shape {
+            has_personal: fields.iter().any(|field| matches!(field.place, Place::Personal(_))),
             fields,
             dict: dict.unbind(),
+            head: Vec::new(),
+            script_name_bytes: 0,
+            has_input: false,
             line: LINE.map(|key| Entry::new(py, key)),
             secured,
             peer: None,
@@ -109,8 +125,20 @@ impl Shape {
             && self.fields.iter().zip(request.headers()).all(|(field, (name, _))| *field.name == *name)
     }
 
+    /// Whether `request` says the same as the last one, but for who sends it and the bytes of its body.
+    pub fn is_repeated_by(&self, request: &Request, path: Path<'_>) -> bool {
+        // The head says the most, and is compared at once.
+        !self.head.is_empty()
+            && request.head_bytes() == self.head
+            && path.is_none()
+            && request.script_name().len() == self.script_name_bytes
+            && self.server_port == Some(request.server_port())
+            && self.secured.is_none()
+            && request.secured().is_none()
+    }
+
     /// The environ of this request, of which the shape [is](Self::is_of). It is the dict itself, where that may be lent
-    /// and has it all: nothing is copied, and nothing freed. All that the dict holds is then as it was said here.
+    /// and has it all: nothing is copied, and nothing freed. It is to be [cleaned](Self::clean) then.
     pub fn make<'py>(
         &mut self,
         py: Python<'py>,
@@ -123,25 +151,96 @@ impl Shape {
         let request = call.request();
         let server_name = request.server_name();
         let values = line_of(request, path, &server_name);
-        let body_len = call.body_len();
-        self.update_addresses(py, common, &mut memory.numbers, request)?;
-        self.update_length(py, common, &mut memory.numbers, request, body_len)?;
+        // An error on the way leaves what the dict has, and nothing that it might not have.
+        self.head.clear();
+        self.update_length(py, common, &mut memory.numbers, call)?;
+        self.update_port(py, common, &mut memory.numbers, request)?;
+        self.update_peer(py, common, &mut memory.numbers, request)?;
         let has_all = self.update_texts(py, request, &values)?;
-        let dict = self.dict.bind(py);
-        if may_lend && has_all && body_len == 0 && raw::is_alone(dict, 1) {
-            return Ok(Made { environ: dict.clone(), is_lent: true });
+        if has_all && path.is_none() {
+            self.remember_head(request);
         }
-        let environ = raw::copy(py, &self.dict)?;
-        if body_len > 0 {
-            raw::set(&environ, &common.input, &common.input_of(py, call)?)?;
-        }
+        let environ = self.give(py, common, call, may_lend && has_all)?;
         if !has_all {
-            self.complete(&environ, &mut memory.names, request, &values)?;
+            self.complete(&environ.environ, &mut memory.names, request, &values)?;
         }
-        Ok(Made { environ, is_lent: false })
+        Ok(environ)
     }
 
-    fn update_addresses(
+    /// As [`make`](Self::make), for a request by which the last one [is repeated](Self::is_repeated_by).
+    pub fn make_again<'py>(
+        &mut self,
+        py: Python<'py>,
+        common: &Common,
+        memory: &mut Memory,
+        call: &Call,
+        may_lend: bool,
+    ) -> PyResult<Made<'py>> {
+        self.update_peer(py, common, &mut memory.numbers, call.request())?;
+        self.give(py, common, call, may_lend)
+    }
+
+    /// The dict or a copy of it, with what is this request's own.
+    fn give<'py>(&mut self, py: Python<'py>, common: &Common, call: &Call, may_lend: bool) -> PyResult<Made<'py>> {
+        let dict = self.dict.bind(py);
+        let is_lent = may_lend && raw::is_alone(dict, 1);
+        let environ = if is_lent { dict.clone() } else { raw::copy(py, &self.dict)? };
+        if call.body_len() > 0 {
+            self.has_input = is_lent;
+            raw::set(&environ, &common.input, &common.input_of(py, call)?)?;
+        }
+        if self.has_personal {
+            for (field, (_, value)) in self.fields.iter().zip(call.request().headers()) {
+                if let Place::Personal(entry) = &field.place {
+                    raw::set(&environ, entry.key(), &raw::latin1(py, value)?)?;
+                }
+            }
+        }
+        Ok(Made { environ, is_lent })
+    }
+
+    /// Takes out of the dict, which was lent, what is not to be remembered.
+    pub fn clean(&mut self, py: Python<'_>, common: &Common) -> PyResult<()> {
+        let dict = self.dict.bind(py);
+        if std::mem::take(&mut self.has_input) {
+            raw::set(dict, &common.input, common.no_input.bind(py))?;
+        }
+        if self.has_personal {
+            for field in &self.fields {
+                if let Place::Personal(entry) = &field.place {
+                    raw::set(dict, entry.key(), entry.text().bind(py))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Remembers the head as a whole, if the dict has all of it, and all that the dict has of it is from there.
+    fn remember_head(&mut self, request: &Request) {
+        let (head, bytes) = (request.head(), request.head_bytes());
+        let is_whole = self.fields.len() == head.header_count() && !self.has_personal;
+        if is_whole && head.host().is_some() && !head.is_chunked() && bytes.len() <= HEAD_BYTES_MAX {
+            self.head.extend_from_slice(bytes);
+            self.script_name_bytes = request.script_name().len();
+        }
+    }
+
+    fn update_port(
+        &mut self,
+        py: Python<'_>,
+        common: &Common,
+        numbers: &mut Numbers,
+        request: &Request,
+    ) -> PyResult<()> {
+        let server_port = request.server_port();
+        if self.server_port != Some(server_port) {
+            raw::set(self.dict.bind(py), &common.server_port, &numbers.text(py, server_port.into())?)?;
+            self.server_port = Some(server_port);
+        }
+        Ok(())
+    }
+
+    fn update_peer(
         &mut self,
         py: Python<'_>,
         common: &Common,
@@ -149,11 +248,6 @@ impl Shape {
         request: &Request,
     ) -> PyResult<()> {
         let dict = self.dict.bind(py);
-        let server_port = request.server_port();
-        if self.server_port != Some(server_port) {
-            raw::set(dict, &common.server_port, &numbers.text(py, server_port.into())?)?;
-            self.server_port = Some(server_port);
-        }
         let peer = request.peer().tcp();
         if self.peer == peer {
             return Ok(());
@@ -170,17 +264,10 @@ impl Shape {
         Ok(())
     }
 
-    fn update_length(
-        &mut self,
-        py: Python<'_>,
-        common: &Common,
-        numbers: &mut Numbers,
-        request: &Request,
-        body_len: u64,
-    ) -> PyResult<()> {
+    fn update_length(&mut self, py: Python<'_>, common: &Common, numbers: &mut Numbers, call: &Call) -> PyResult<()> {
         // Also behind a chunked body: the application reads what was decoded.
-        let is_told = request.head().is_chunked() || request.head().content_length().is_some();
-        let length = is_told.then_some(body_len);
+        let head = call.request().head();
+        let length = (head.is_chunked() || head.content_length().is_some()).then(|| call.body_len());
         if self.content_length != length {
             let text = length.map_or_else(|| Ok(PyString::intern(py, "")), |length| numbers.text(py, length))?;
             raw::set(self.dict.bind(py), &common.content_length, &text)?;
@@ -215,7 +302,7 @@ impl Shape {
             has_all &= match &mut field.place {
                 Place::Kept(entry) => entry.update(dict, value)?,
                 Place::Added => false,
-                Place::Dropped => true,
+                Place::Personal(_) | Place::Dropped => true,
             };
         }
         Ok(has_all)
@@ -237,7 +324,7 @@ impl Shape {
             match &field.place {
                 Place::Kept(entry) if !is_short(value) => set(entry, value)?,
                 Place::Added => names.add(environ, name, value)?,
-                Place::Kept(_) | Place::Dropped => {}
+                Place::Kept(_) | Place::Personal(_) | Place::Dropped => {}
             }
         }
         Ok(())
@@ -259,7 +346,8 @@ fn places(py: Python<'_>, names: &mut Names, request: &Request) -> Vec<Field> {
         let is_joined = || request.headers().filter(|(other, _)| other.eq_ignore_ascii_case(name)).count() > 1;
         match known.entry(py) {
             None => Place::Dropped,
-            Some(_) if known.is_personal() || is_joined() => Place::Added,
+            Some(_) if is_joined() => Place::Added,
+            Some(entry) if known.is_personal() => Place::Personal(entry),
             Some(entry) => Place::Kept(entry),
         }
     };

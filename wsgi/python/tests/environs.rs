@@ -74,7 +74,8 @@ impl Request {
             path: pick(sim, "path", &paths),
             act: acts[sim.choose("act", acts.len() as u32) as usize],
             fields,
-            body: pick(sim, "body", &[None, Some((false, "hello")), Some((false, "")), Some((true, "hello"))]),
+            body: pick(sim, "framing", &[None, Some(false), Some(true)])
+                .map(|is_chunked| (is_chunked, ["hello", "", "hi"][sim.choose("body", 3) as usize])),
         }
     }
 
@@ -91,7 +92,11 @@ impl Request {
             None => "\r\n".to_owned(),
             Some((false, body)) => format!("Content-Length: {}\r\n\r\n{body}", body.len()),
             Some((true, body)) => {
-                format!("Transfer-Encoding: chunked\r\n\r\n{:x}\r\n{body}\r\n0\r\n\r\n", body.len())
+                let chunks = match body {
+                    "" => String::new(),
+                    body => format!("{:x}\r\n{body}\r\n", body.len()),
+                };
+                format!("Transfer-Encoding: chunked\r\n\r\n{chunks}0\r\n\r\n")
             }
         };
         client.send(text.chars().map(|character| character as u8).collect::<Vec<_>>());
