@@ -12,7 +12,7 @@ use crate::chunk::Habits;
 use crate::desk::Desks;
 use crate::environ::Path;
 use crate::module::ClientDisconnected;
-use crate::start_response::{StartResponse, kind};
+use crate::start_response::kind;
 
 /// A Python callable that is served. Runs on workers; attaches to Python for each call, unless the worker is attached.
 pub struct PythonApplication {
@@ -57,12 +57,10 @@ impl PythonApplication {
     }
 
     fn respond(&self, py: Python<'_>, call: &Call, path: Path<'_>) -> PyResult<()> {
-        let mut desk = self.desks.take(py);
-        let environ = desk.environs.make(py, self.desks.common(), call, path)?;
-        let start_response = desk.start_response(py, call, &self.habits)?;
-        let answered = self.answer(py, call, &environ, &start_response);
-        desk.clear(self.desks.common(), environ, start_response);
-        self.desks.give_back(py, desk);
+        let mut desk = self.desks.take(py)?;
+        let environ = desk.environ(py, &self.desks, call, path)?;
+        let answered = self.answer(py, call, &environ, desk.start_response(py, call, &self.habits));
+        self.desks.give_back(desk, environ);
         answered
     }
 
@@ -71,7 +69,7 @@ impl PythonApplication {
         py: Python<'_>,
         call: &Call,
         environ: &Bound<'_, PyDict>,
-        start_response: &Bound<'_, StartResponse>,
+        start_response: &Bound<'_, PyAny>,
     ) -> PyResult<()> {
         let result = self.callable.bind(py).call1((environ, start_response))?;
         // Even a panic of ours does not spare the application its close().

@@ -9,7 +9,7 @@ use pyo3::sync::MutexExt;
 use pyo3::types::PyDict;
 
 use crate::chunk::Habits;
-use crate::environ::{Common, Environs};
+use crate::environ::{Common, Environs, Path};
 use crate::start_response::StartResponse;
 
 /// The desks of an application, or of several. There come to be as many as there have been calls under way at once.
@@ -20,8 +20,8 @@ pub struct Desks {
 
 /// One call at a time works at it.
 pub struct Desk {
-    pub environs: Box<Environs>,
-    start_response: Option<Py<StartResponse>>,
+    environs: Box<Environs>,
+    start_response: StartResponse,
 }
 
 impl Desks {
@@ -33,19 +33,26 @@ impl Desks {
         Ok(Desks { common: Common::new(py)?, free: Mutex::default() })
     }
 
-    /// What the environs of all have in common.
-    pub fn common(&self) -> &Common {
-        &self.common
-    }
-
     /// A desk that is free: the one that was last in use, as what it remembers is at hand.
-    pub fn take(&self, py: Python<'_>) -> Desk {
-        let desk = self.free(py).pop();
-        desk.unwrap_or_else(|| Desk { environs: Box::new(Environs::new()), start_response: None })
+    ///
+    /// # Errors
+    /// None but Python's own lack of memory.
+    pub fn take(&self, py: Python<'_>) -> PyResult<Desk> {
+        match self.free(py).pop() {
+            Some(desk) => Ok(desk),
+            None => Ok(Desk { environs: Box::new(Environs::new()), start_response: StartResponse::new(py)? }),
+        }
     }
 
-    /// Frees a desk.
-    pub fn give_back(&self, py: Python<'_>, desk: Desk) {
+    /// The call for which the desk was taken is over; this was its environ.
+    pub fn give_back(&self, mut desk: Desk, environ: Bound<'_, PyDict>) {
+        let py = environ.py();
+        desk.environs.take_back(&self.common, environ);
+        if !desk.start_response.end(py) {
+            // Without memory for others the desk goes too.
+            let Ok(others) = StartResponse::new(py) else { return };
+            desk.start_response = others;
+        }
         self.free(py).push(desk);
     }
 
@@ -55,29 +62,23 @@ impl Desks {
 }
 
 impl Desk {
-    /// The `start_response` of this call.
+    /// The environ of this call.
     ///
     /// # Errors
     /// None but Python's own lack of memory.
-    pub fn start_response<'py>(
+    pub fn environ<'py>(
         &mut self,
         py: Python<'py>,
+        desks: &Desks,
         call: &Call,
-        habits: &Arc<Habits>,
-    ) -> PyResult<Bound<'py, StartResponse>> {
-        let (call, habits) = (call.clone(), habits.clone());
-        match self.start_response.take() {
-            Some(last) => {
-                last.get().begin(py, call, habits);
-                Ok(last.into_bound(py))
-            }
-            None => Bound::new(py, StartResponse::new(py, call, habits)?),
-        }
+        path: Path<'_>,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        self.environs.make(py, &desks.common, call, path)
     }
 
-    /// The call is over.
-    pub fn clear(&mut self, common: &Common, environ: Bound<'_, PyDict>, start_response: Bound<'_, StartResponse>) {
-        self.environs.take_back(common, environ);
-        self.start_response = StartResponse::end(&start_response).then(|| start_response.unbind());
+    /// The `start_response` of this call.
+    pub fn start_response<'py>(&self, py: Python<'py>, call: &Call, habits: &Arc<Habits>) -> &Bound<'py, PyAny> {
+        self.start_response.begin(py, call.clone(), habits.clone());
+        self.start_response.callable().bind(py)
     }
 }
