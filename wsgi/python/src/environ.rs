@@ -13,7 +13,7 @@ use crate::input::Input;
 use crate::names::Names;
 use crate::numbers::Numbers;
 use crate::raw;
-use crate::shape::{Made, Memory, Shape};
+use crate::shape::{Asked, Made, Memory, Shape};
 
 /// What every environ has, set from the request. CONTENT_TYPE and CONTENT_LENGTH are there also without a body.
 const KEYS: [&str; 14] = [
@@ -35,6 +35,8 @@ const KEYS: [&str; 14] = [
 
 /// How many shapes are remembered at once. A browser's requests have some five, by what they are for.
 const SHAPES: usize = 32;
+/// Requests with more fields share no shape: what is remembered stays small.
+const FIELDS_MAX: usize = 32;
 
 /// Environs are lent once so many in a row have come back as they were given, and alone: see [`Environs::take_back`].
 const UNTOUCHED_MIN: u8 = 8;
@@ -118,7 +120,7 @@ pub struct Environs {
 #[derive(Default)]
 struct Slot {
     shape: Option<Box<Shape>>,
-    /// The sketch of the last request here, if it was of another shape.
+    /// What was missed here last, if nothing was found since.
     candidate: Option<u32>,
 }
 
@@ -136,7 +138,7 @@ impl Environs {
         }
     }
 
-    /// The environ of this request. It has to be [taken back](Self::take_back) before another one is made.
+    /// The environ of this call. It has to be [taken back](Self::take_back) before another one is made.
     pub fn make<'py>(
         &mut self,
         py: Python<'py>,
@@ -144,40 +146,37 @@ impl Environs {
         call: &Call,
         path: Path<'_>,
     ) -> PyResult<Bound<'py, PyDict>> {
-        let request = call.request();
-        let may_lend = self.untouched >= UNTOUCHED_MIN;
-        let memory = &mut self.memory;
-        let made = match self.slots[self.last].shape.as_mut().filter(|shape| shape.is_repeated_by(request, path)) {
-            Some(shape) => shape.make_again(py, common, memory, call, may_lend)?,
-            None => {
-                let sketch = sketch(request);
-                self.last = sketch as usize % SHAPES;
-                match self.slots[self.last].shape_of(py, common, memory, request, sketch)? {
-                    Some(shape) => shape.make(py, common, memory, call, path, may_lend)?,
-                    None => self.make_alone(py, common, call, path)?,
-                }
-            }
+        let asked = Asked { common, call, path, may_lend: self.untouched >= UNTOUCHED_MIN };
+        // Most requests are of the shape of the one before.
+        let made = match self.slots[self.last].make(py, &asked, &mut self.memory)? {
+            Some(made) => made,
+            None => self.make_elsewhere(py, &asked)?,
         };
         self.is_lent = made.is_lent;
         self.version = raw::version(&made.environ);
         Ok(made.environ)
     }
 
-    fn make_alone<'py>(
-        &mut self,
-        py: Python<'py>,
-        common: &Common,
-        call: &Call,
-        path: Path<'_>,
-    ) -> PyResult<Made<'py>> {
-        let request = call.request();
-        let memory = &mut self.memory;
+    fn make_elsewhere<'py>(&mut self, py: Python<'py>, asked: &Asked<'_>) -> PyResult<Made<'py>> {
+        let (request, memory) = (asked.call.request(), &mut self.memory);
+        let sketch = sketch(request);
+        self.last = (sketch >> 16) as usize / (0x1_0000 / SHAPES);
+        let slot = &mut self.slots[self.last];
+        if let Some(made) = slot.make(py, asked, memory)? {
+            return Ok(made);
+        }
+        // Making a shape costs more than an environ.
+        if slot.is_asked_again(sketch) && request.head().header_count() <= FIELDS_MAX {
+            let shape = slot.shape.insert(Box::new(Shape::new(py, asked, &mut memory.names, false)?));
+            return Ok(shape.make(py, asked, memory)?.expect("a request is of its own shape"));
+        }
         let plain = &mut self.plain[usize::from(request.secured().is_some())];
         let shape = match plain {
             Some(shape) => shape,
-            None => plain.insert(Box::new(Shape::new(py, common, &mut memory.names, request, false)?)),
+            None => plain.insert(Box::new(Shape::new(py, asked, &mut memory.names, true)?)),
         };
-        let made = shape.make(py, common, memory, call, path, false)?;
+        let asked = Asked { may_lend: false, ..*asked };
+        let made = shape.make(py, &asked, memory)?.expect("all requests are of the plain shape");
         for (name, value) in request.headers() {
             memory.names.add(&made.environ, name, value)?;
         }
@@ -203,35 +202,29 @@ impl Environs {
 }
 
 impl Slot {
-    /// The shape of `request`, if it is here. It takes the place of another one when it comes twice, and that one not in
-    /// between: making it costs more than an environ.
-    fn shape_of(
-        &mut self,
-        py: Python<'_>,
-        common: &Common,
-        memory: &mut Memory,
-        request: &Request,
-        sketch: u32,
-    ) -> PyResult<Option<&mut Shape>> {
-        if self.shape.as_ref().is_some_and(|shape| shape.is_of(request)) {
+    /// The environ, if its shape is here.
+    fn make<'py>(&mut self, py: Python<'py>, asked: &Asked<'_>, memory: &mut Memory) -> PyResult<Option<Made<'py>>> {
+        let made = match &mut self.shape {
+            Some(shape) => shape.make(py, asked, memory)?,
+            None => None,
+        };
+        if made.is_some() {
             self.candidate = None;
-            return Ok(self.shape.as_deref_mut());
         }
-        if self.candidate != Some(sketch) {
-            self.candidate = Some(sketch);
-            return Ok(None);
-        }
-        let shape = Shape::new(py, common, &mut memory.names, request, true)?;
-        Ok(Some(self.shape.insert(Box::new(shape))))
+        Ok(made)
+    }
+
+    /// Whether the shape of this sketch was missed here before, and the one that is here not used since.
+    fn is_asked_again(&mut self, sketch: u32) -> bool {
+        self.candidate.replace(sketch) == Some(sketch)
     }
 }
 
-/// A number that requests of one shape have in common, and others hardly.
+/// A number that requests of one shape have in common, and others hardly. Its upper bits differ most.
 fn sketch(request: &Request) -> u32 {
     let first = u32::from(request.secured().is_some());
-    let sketch = request.headers().fold(first, |sketch, (name, _)| {
+    request.headers().fold(first, |sketch, (name, _)| {
         let ends = u32::from(name[0]) << 8 | u32::from(name[name.len() - 1]) << 16;
         (sketch ^ ends ^ name.len() as u32).wrapping_mul(0x9e37_79b1)
-    });
-    sketch ^ (sketch >> 16)
+    })
 }
