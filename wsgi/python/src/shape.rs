@@ -1,5 +1,5 @@
 //! The environ of requests whose header fields have the same names: a dict with the values of the last one, in which
-//! only what differs is set.
+//! only what differs is set. To set an entry takes some 200 instructions, to make its string 150, to compare it 20.
 
 use std::net::SocketAddr;
 
@@ -269,7 +269,7 @@ impl Shape {
         Ok(())
     }
 
-    /// False if some have to be [added](Self::complete).
+    /// Sets what differs. False if the environ has to be [completed](Self::complete).
     fn update_texts(&mut self, py: Python<'_>, request: &Request, values: &[&[u8]; LINE.len()]) -> PyResult<bool> {
         let dict = self.dict.bind(py);
         let mut has_all = true;
@@ -305,7 +305,7 @@ impl Shape {
         Ok(has_all)
     }
 
-    /// Adds what is not remembered.
+    /// Adds what is not in the dict.
     fn complete(
         &self,
         environ: &Bound<'_, PyDict>,
