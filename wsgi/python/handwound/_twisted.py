@@ -18,7 +18,12 @@ if TYPE_CHECKING:
     from importlib.abc import Loader, MetaPathFinder
 else:
     # Bases that nobody looks at, from a module that brings in a third of the standard library.
-    Loader = MetaPathFinder = object
+    class Loader:
+        pass
+
+    class MetaPathFinder:
+        pass
+
 
 __all__ = ["install", "is_theirs", "preferred"]
 
