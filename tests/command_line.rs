@@ -139,6 +139,20 @@ fn spec_33_it_serves_and_prints_at_once_and_ends_cleanly() {
 }
 
 #[test]
+fn without_threads_the_reactors_own_serves_and_ends_cleanly() {
+    let server = Server::start(&["--threads", "0"]);
+    for _ in 0..2 {
+        let answer = answer(server.send("/hello"));
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.ends_with("\r\n\r\nHello, world!\n"), "{answer}");
+        assert_eq!(server.next_line(), "serving /hello");
+    }
+    server.signal("TERM");
+    assert_eq!(server.next_line(), "goodbye");
+    let (status, said) = server.end();
+    assert!(status.success(), "{status}: {said:?}");
+}
+
+#[test]
 fn spec_35_the_tutorials_command_line_serves_with_5_to_20_threads() {
     let folder = folder(&[("app.py", APP)]);
     let mut child = handwound();

@@ -193,11 +193,8 @@ impl EventLoop {
     /// # Errors
     /// As [`ThreadPool::queue_job`].
     pub fn submit(&self, pool: &ThreadPool, job: std::sync::Arc<dyn Job>) -> Result<(), JobRefused> {
-        pool.queue_job(job)?;
-        let mut to_wake = self.0.pools_to_wake.borrow_mut();
-        if !to_wake.iter().any(|other| other.is(pool)) {
-            to_wake.push(pool.clone());
-        }
+        pool.queue_job_of_loop(job)?;
+        self.wake_later(pool);
         Ok(())
     }
 
@@ -323,9 +320,29 @@ impl EventLoop {
     fn wake_pools(&self) {
         let pools = self.0.pools_to_wake.take();
         for pool in &pools {
-            self.0.attendant.borrow_mut().wake(pool, self.now());
+            if pool.is_inline() {
+                self.run_inline(pool);
+            } else {
+                self.0.attendant.borrow_mut().wake(pool, self.now());
+            }
         }
         reuse_buffer(&self.0.pools_to_wake, pools);
+    }
+
+    /// Jobs of a pool without threads. What they have said is heard in this very turn.
+    fn run_inline(&self, pool: &ThreadPool) {
+        let is_left = pool.run_inline();
+        self.run_mailbox();
+        if is_left {
+            self.wake_later(pool);
+        }
+    }
+
+    fn wake_later(&self, pool: &ThreadPool) {
+        let mut to_wake = self.0.pools_to_wake.borrow_mut();
+        if !to_wake.iter().any(|other| other.is(pool)) {
+            to_wake.push(pool.clone());
+        }
     }
 
     /// Runs user code: a panic is logged and goes no further.

@@ -266,6 +266,9 @@ impl EventLoop {
         self.close_listeners();
         self.abort_connections();
         self.0.attendant.borrow_mut().end();
+        if let Some(pool) = self.made_pool() {
+            pool.end_inline();
+        }
         self.remote().close();
         lifecycle.state.set(State::Stopped);
     }

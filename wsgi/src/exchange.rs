@@ -367,6 +367,12 @@ impl Exchange {
         state.begun
     }
 
+    /// While this lives, nobody waits for room: the loop that would make some is busy here.
+    #[inline]
+    fn on_loops_thread(self: &Arc<Self>, worker: &Worker<'_>) -> Option<EndlessRoom> {
+        worker.is_inline().then(|| EndlessRoom::of(self.clone()))
+    }
+
     /// The response ends like this. Whether the reactor has to be told.
     #[inline]
     fn conclude(&self, mut state: MutexGuard<'_, State>, outcome: Outcome) -> bool {
@@ -439,16 +445,34 @@ impl Call {
     }
 }
 
+/// Until it is dropped, all that is written to an exchange finds room.
+struct EndlessRoom(Arc<Exchange>);
+
+impl EndlessRoom {
+    fn of(exchange: Arc<Exchange>) -> EndlessRoom {
+        exchange.state().writers.set_endless_room(true);
+        EndlessRoom(exchange)
+    }
+}
+
+impl Drop for EndlessRoom {
+    fn drop(&mut self) {
+        self.0.state().writers.set_endless_room(false);
+    }
+}
+
 impl Job for Exchange {
     fn run(self: Arc<Self>, worker: &mut Worker<'_>) {
         if !self.begin() {
             return;
         }
+        let inline = self.on_loops_thread(worker);
         let call = Call::new(self);
         let failure = follow::run(&*call.exchange.application, &call);
         if let Some(next) = call.returned(failure, worker) {
             follow::go_on(call, next, worker);
         }
+        drop(inline);
     }
 
     fn describe(&self) -> String {

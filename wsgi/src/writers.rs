@@ -68,12 +68,19 @@ pub(crate) struct Writers {
     for_turn: VecDeque<Gate>,
     /// The exchange's own gate is some writer's; the next has to make one.
     gate_taken: bool,
+    /// The application runs on the loop's own thread, which must not wait: there is room for whatever it writes.
+    has_endless_room: bool,
 }
 
 impl Writers {
     /// Whether a write would have to wait for another.
     pub(crate) fn is_busy(&self) -> bool {
         self.busy
+    }
+
+    /// Whether nobody may wait for room, since nobody would make some meanwhile.
+    pub(crate) fn set_endless_room(&mut self, is_endless: bool) {
+        self.has_endless_room = is_endless;
     }
 
     /// There is room: whom to wake.
@@ -94,6 +101,7 @@ impl Writers {
     /// The exchange is used again; nobody is left of those that wrote to it.
     #[inline]
     pub(crate) fn reset(&mut self) {
+        self.has_endless_room = false;
         if self.busy || self.gate_taken || self.for_room.is_some() || !self.for_turn.is_empty() {
             *self = Writers::default();
         }
@@ -136,7 +144,11 @@ impl<'a> Writer<'a> {
         let mut state = exchange.state();
         state.check_writable()?;
         let others_turn = state.writers.busy && !self.has_turn;
-        let room = if others_turn { 0 } else { exchange.room(&state) };
+        let room = match others_turn {
+            true => 0,
+            false if state.writers.has_endless_room => usize::MAX,
+            false => exchange.room(&state),
+        };
         let part = bytes.part(room);
         if !part.is_empty() {
             state.committed = true;

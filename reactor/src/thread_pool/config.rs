@@ -8,6 +8,10 @@ use std::time::Duration;
 #[non_exhaustive]
 pub struct PoolConfig {
     /// Workers kept even when there is nothing to do, and at most.
+    ///
+    /// `0..=0` is an *inline* pool: its jobs run on the thread of the event loop that submits them, in the same turn. For
+    /// jobs that are short and never wait for anything: while one runs, nothing else of the loop does. Nobody but an
+    /// event loop may submit to it ([`JobRefused::NoThreads`](crate::JobRefused::NoThreads)).
     pub threads: RangeInclusive<usize>,
     /// Jobs that may wait; more are refused ([`JobRefused::Full`](crate::JobRefused::Full)), and over HTTP answered with 503.
     ///
@@ -41,6 +45,6 @@ impl From<RangeInclusive<usize>> for PoolConfig {
 
 pub(super) fn checked(threads: &RangeInclusive<usize>) -> (usize, usize) {
     let (min, max) = (*threads.start(), *threads.end());
-    assert!(max >= 1 && min <= max, "a thread pool of {min} to {max} threads can do no work");
+    assert!((max >= 1 || min == 0) && min <= max, "a thread pool of {min} to {max} threads can do no work");
     (min, max)
 }

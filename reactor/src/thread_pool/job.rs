@@ -39,6 +39,8 @@ pub enum JobRefused {
     Stopped,
     /// [`PoolConfig::queued_jobs_max`](crate::PoolConfig::queued_jobs_max) jobs are waiting.
     Full,
+    /// The pool has no threads: only an event loop can submit to it.
+    NoThreads,
 }
 
 impl fmt::Display for JobRefused {
@@ -46,6 +48,9 @@ impl fmt::Display for JobRefused {
         f.write_str(match self {
             JobRefused::Stopped => "the thread pool has been stopped and takes no work any more",
             JobRefused::Full => "the thread pool's queue is full; wait, or raise queued_jobs_max",
+            JobRefused::NoThreads => {
+                "the thread pool has no threads, and only its event loop can submit to it; give it one"
+            }
         })
     }
 }

@@ -17,6 +17,7 @@
 
 mod attendant;
 mod config;
+mod inline;
 mod job;
 mod mood;
 mod roster;
@@ -38,9 +39,9 @@ pub use self::job::{Job, JobRefused, WorkerHook};
 pub use self::worker::Worker;
 
 use self::config::checked;
-use self::job::Task;
+use self::job::{Running, Task};
 use self::mood::Mood;
-use self::roster::{Phase, Roster};
+use self::roster::{Phase, Roster, Slot};
 use super::primitives::{self, AtomicBool, AtomicUsize, Mutex};
 use crate::mailbox::panic_text;
 use crate::threads::{AnyThreads, Watched};
@@ -89,13 +90,15 @@ struct Pool {
     hook: Mutex<Option<Arc<dyn WorkerHook>>>,
     /// Its workers exclude each other.
     may_be_calm: AtomicBool,
+    /// What it has in place of workers, if it has none: see `inline.rs`.
+    inline: Option<Slot>,
 }
 
 impl ThreadPool {
     /// A pool that starts no thread before [`start`](ThreadPool::start). Work submitted earlier runs then.
     ///
     /// # Panics
-    /// If the maximum is zero or below the minimum.
+    /// If the maximum is below the minimum.
     #[track_caller]
     pub fn new(threads: impl Threads, config: impl Into<PoolConfig>) -> ThreadPool {
         ThreadPool::with_threads(AnyThreads::new(threads), config.into(), Location::caller())
@@ -103,6 +106,12 @@ impl ThreadPool {
 
     pub(crate) fn with_threads(threads: AnyThreads, config: PoolConfig, made: Place) -> ThreadPool {
         let (min, max) = checked(&config.threads);
+        let inline = (max == 0).then(|| Slot {
+            number: 0,
+            name: config.name.clone(),
+            gate: threads.gate_from(&config.name, made),
+            running: Mutex::new(Running::Nothing),
+        });
         let pool = Arc::new(Pool {
             queued_jobs_max: config.queued_jobs_max,
             idle_max: config.idle_max,
@@ -126,6 +135,7 @@ impl ThreadPool {
             watched_roster: threads.watched("pool roster"),
             hook: Mutex::new(None),
             may_be_calm: AtomicBool::new(false),
+            inline,
             threads,
         });
         let weak = Arc::downgrade(&pool);
@@ -179,6 +189,7 @@ impl ThreadPool {
     /// [`JobRefused`]: the pool has stopped, or its queue is full.
     #[track_caller]
     pub fn submit(&self, call: impl FnOnce() + Send + 'static) -> Result<(), JobRefused> {
+        self.0.refuse_if_inline()?;
         self.0.enqueue(Task::Call(Box::new(call), Location::caller()))?;
         self.wake_for_backlog();
         Ok(())
@@ -207,6 +218,7 @@ impl ThreadPool {
     /// # Errors
     /// [`JobRefused`]: the pool has stopped, or its queue is full.
     pub fn queue_job(&self, job: Arc<dyn Job>) -> Result<(), JobRefused> {
+        self.0.refuse_if_inline()?;
         self.0.enqueue(Task::Job(job))
     }
 
@@ -214,6 +226,11 @@ impl ThreadPool {
     pub fn wake_for_backlog(&self) {
         self.0.be_unattended();
         self.0.call_standby();
+    }
+
+    /// [`queue_job`](ThreadPool::queue_job) for a loop that sees to it that it is done.
+    pub(crate) fn queue_job_of_loop(&self, job: Arc<dyn Job>) -> Result<(), JobRefused> {
+        self.0.enqueue(Task::Job(job))
     }
 
     /// [`wake_for_backlog`](ThreadPool::wake_for_backlog) for a loop that looks after this pool.
@@ -224,9 +241,10 @@ impl ThreadPool {
     /// Other bounds: surplus threads end when they are next idle, missing ones start.
     ///
     /// # Panics
-    /// If the maximum is zero or below the minimum.
+    /// If the maximum is below the minimum, or an inline pool would have threads, or another none.
     pub fn resize(&self, threads: RangeInclusive<usize>) {
         let (min, max) = checked(&threads);
+        assert!((max == 0) == self.is_inline(), "a thread pool cannot get its first thread, or lose its last");
         let (missing, idle) = {
             self.0.watched_roster.visit();
             let mut roster = self.0.roster();

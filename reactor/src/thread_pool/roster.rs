@@ -143,13 +143,15 @@ impl Pool {
 
     pub(super) fn busy_workers(&self) -> Vec<Busy> {
         let workers = self.roster().workers.clone();
-        workers.iter().filter_map(|worker| worker.busy()).collect()
+        let inline = self.inline.iter().filter_map(Slot::busy);
+        workers.iter().filter_map(|worker| worker.busy()).chain(inline).collect()
     }
 
     pub(super) fn report_if_stopped(&self) {
         let reports = {
             let mut roster = self.roster();
-            if roster.phase != Phase::Stopped || !roster.workers.is_empty() {
+            let is_done = roster.workers.is_empty() && (self.inline.is_none() || roster.queue.is_empty());
+            if roster.phase != Phase::Stopped || !is_done {
                 return;
             }
             std::mem::take(&mut roster.on_stopped)

@@ -11,10 +11,10 @@ use crate::{Remote, Threads, Unparked};
 
 /// The worker's side of a job.
 pub struct Worker<'a> {
-    pool: &'a Arc<Pool>,
-    name: &'a str,
-    owed: Vec<Remote>,
-    hook: Option<&'a dyn WorkerHook>,
+    pub(super) pool: &'a Arc<Pool>,
+    pub(super) name: &'a str,
+    pub(super) owed: Vec<Remote>,
+    pub(super) hook: Option<&'a dyn WorkerHook>,
 }
 
 impl Worker<'_> {
@@ -49,6 +49,12 @@ impl Worker<'_> {
         Arc::ptr_eq(self.pool, &pool.0)
     }
 
+    /// Whether this is the thread of the event loop, which must never wait: see
+    /// [`PoolConfig::threads`](crate::PoolConfig::threads).
+    pub fn is_inline(&self) -> bool {
+        self.pool.inline.is_some()
+    }
+
     /// Whether more work waits, so that this worker will likely go on at once.
     pub fn has_backlog(&self) -> bool {
         self.pool.watched_queue.visit();
@@ -63,7 +69,7 @@ impl Worker<'_> {
         }
     }
 
-    fn pay(&mut self) {
+    pub(super) fn pay(&mut self) {
         for remote in self.owed.drain(..) {
             remote.flush();
         }
@@ -173,7 +179,7 @@ enum Wait {
     End,
 }
 
-fn run(slot: &Slot, task: Task, worker: &mut Worker<'_>) {
+pub(super) fn run(slot: &Slot, task: Task, worker: &mut Worker<'_>) {
     slot.set(Running::of(&task));
     let outcome = catch_unwind(AssertUnwindSafe(|| match task {
         Task::Call(call, _) => call(),

@@ -18,9 +18,9 @@ pub const THREADS_MAX: usize = 4096;
 /// How many threads a pool keeps at least, and has at the most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ThreadRange {
-    /// Kept even when idle; at least 1.
+    /// Kept even when idle; at least 1, unless there are none at all.
     pub min: usize,
-    /// Never more than this; at most [`THREADS_MAX`].
+    /// Never more than this; at most [`THREADS_MAX`]. Of 0 threads the reactor's own does the work.
     pub max: usize,
 }
 
@@ -37,7 +37,11 @@ impl FromStr for ThreadRange {
         };
         let range = ThreadRange { min: number(min)?, max: number(max)? };
         match range {
-            ThreadRange { min: 0, .. } => Err("at least 1 thread is needed".to_owned()),
+            ThreadRange { min: 0, max: 0 } => Ok(range),
+            ThreadRange { min: 0, .. } => Err(format!(
+                "at least 1 thread is needed; write 1..{max}, or 0 for an application that never waits",
+                max = range.max
+            )),
             ThreadRange { max, .. } if max > THREADS_MAX => Err(format!("at most {THREADS_MAX} threads are allowed")),
             ThreadRange { min, max } if min > max => {
                 Err(format!("the smaller number comes first; did you mean {max}..{min}?"))
@@ -47,10 +51,11 @@ impl FromStr for ThreadRange {
     }
 }
 
-/// As people say it: `5 to 20 threads`, `8 threads`, `1 thread`.
+/// As people say it: `5 to 20 threads`, `8 threads`, `1 thread`, `no threads but the reactor's`.
 impl fmt::Display for ThreadRange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
+            ThreadRange { max: 0, .. } => f.write_str("no threads but the reactor's"),
             ThreadRange { min: 1, max: 1 } => f.write_str("1 thread"),
             ThreadRange { min, max } if min == max => write!(f, "{max} threads"),
             ThreadRange { min, max } => write!(f, "{min} to {max} threads"),
@@ -210,7 +215,7 @@ mod tests {
             let error = text.parse::<ThreadRange>().unwrap_err();
             assert!(error.contains(why), "{text}: {error}");
         };
-        refuse("0", "at least 1");
+        check("0", 0, 0);
         refuse("0..4", "at least 1");
         refuse("9..2", "did you mean 2..9?");
         refuse("1..5000", "at most 4096");
@@ -225,6 +230,7 @@ mod tests {
         check("5..20", "5 to 20 threads");
         check("8", "8 threads");
         check("1", "1 thread");
+        check("0", "no threads but the reactor's");
     }
 
     #[test]

@@ -387,6 +387,7 @@ impl Job for HandedOver {
         if self.call.is_disconnected() {
             return self.call.conclude(Outcome::Failed(Failure::ClientDisconnected));
         }
+        let _inline = self.call.exchange.on_loops_thread(worker);
         let failure = run_on(&*self.application, &self.call, self.without_hook, worker);
         if let Some(next) = self.call.returned(failure, worker) {
             go_on(self.call.clone(), next, worker);

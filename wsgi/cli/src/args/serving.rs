@@ -37,6 +37,10 @@ pub struct Serving {
     pub https: Https,
 
     /// How many threads call the application: at least and at the most, or one number for both.
+    ///
+    /// With 0 the reactor's own thread calls it, for applications that are short and never wait: while one request is
+    /// answered, no other is, and no client is read from or written to. A response is kept in memory until its client has
+    /// read it, however long it is.
     #[arg(long, value_name = "MIN..MAX", default_value = "5..20", help_heading = "Threads and their end")]
     pub threads: ThreadRange,
 

@@ -112,7 +112,7 @@ impl PyThreadPool {
             MINE.take();
         };
         self.pool.submit(job).map_err(|refused| match refused {
-            JobRefused::Stopped => AlreadyQuit::new_err(refused.to_string()),
+            JobRefused::Stopped | JobRefused::NoThreads => AlreadyQuit::new_err(refused.to_string()),
             JobRefused::Full => QueueFull::new_err(refused.to_string()),
         })
     }
