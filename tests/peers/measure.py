@@ -2,11 +2,17 @@
 
 import os
 import re
+import resource
 import statistics
 import subprocess
+import sys
 from collections import namedtuple
 
 UNITS_IN_MS = {"us": 0.001, "ms": 1.0, "s": 1000.0, "m": 60_000.0, "h": 3_600_000.0}
+# For the scenario of idle connections; most servers and shells are happy with far fewer.
+DESCRIPTORS_WANTED = 1 << 16
+# A soft limit beyond this makes some programs close a billion descriptors that are not open.
+DESCRIPTORS_MAX = 1 << 20
 NS_A_TICK = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
 
 # The median of some rounds, with the least and the greatest.
@@ -59,19 +65,53 @@ def parse_wrk(report):
 
 def run_wrk(url, seconds, connections, cpu, script=None):
     """One run of wrk; `cpu` is the CPU it is pinned to, or None. Raises ValueError without a report."""
+    return end_of_wrk(start_wrk(url, seconds, connections, cpu, script))
+
+
+def start_wrk(url, seconds, connections, cpu, script=None, headers=()):
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "--timeout", "8s"]
     command += ["-s", script] if script else []
-    done = subprocess.run(
-        command + [url], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, preexec_fn=pinned(cpu)
+    for header in headers:
+        command += ["-H", header]
+    return subprocess.Popen(
+        command + [url], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, preexec_fn=prepared(cpu)
     )
-    return parse_wrk(done.stdout)
 
 
-def pinned(cpu):
-    """For `preexec_fn`: binds the new process to a CPU. None where that is not wanted or not possible."""
-    if cpu is None or not hasattr(os, "sched_setaffinity"):
-        return None
-    return lambda: os.sched_setaffinity(0, {cpu})
+def end_of_wrk(process):
+    return parse_wrk(process.communicate()[0])
+
+
+def prepared(cpu, many_descriptors=False):
+    """For `preexec_fn`: binds the new process to a CPU, if one is given; lets it have as many descriptors as may be."""
+
+    def prepare():
+        if cpu is not None and hasattr(os, "sched_setaffinity"):
+            os.sched_setaffinity(0, {cpu})
+        if many_descriptors:
+            raise_descriptors()
+
+    return prepare
+
+
+def raise_descriptors(wanted=DESCRIPTORS_WANTED):
+    """Raises the limit of open files as far as this user may. Returns what it is then."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    for limit in (max(wanted, hard), hard):
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (min(limit, DESCRIPTORS_MAX), limit))
+            break
+        except (OSError, ValueError):
+            continue
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+
+
+def raisable_descriptors():
+    """How many open files a process may have once it has raised its limit; asked in a process of its own."""
+    script = "import measure; print(measure.raise_descriptors())"
+    done = subprocess.run([sys.executable, "-c", script], cwd=os.path.dirname(os.path.abspath(__file__)),
+                          stdout=subprocess.PIPE, text=True, check=True)
+    return int(done.stdout)
 
 
 def tree(pid):
@@ -135,6 +175,11 @@ def on_cpu_ns(pid):
         text = read(f"/proc/{pid}/task/{thread}/schedstat")
         if text:
             yield int(text.split()[0])
+
+
+def anonymous_kib(pid):
+    """Memory that the tree has for itself, in KiB: no files, nothing of the kernel's."""
+    return sum(in_kib(read(f"/proc/{one}/status") or "", "RssAnon") or 0 for one in tree(pid))
 
 
 def memory_mib(pid):

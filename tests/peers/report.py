@@ -1,33 +1,30 @@
-"""Results as text, as Markdown and as an SVG chart. Pure: results in, strings out.
+"""Results as tables: text for the terminal, Markdown for pages. Pure: results in, strings out.
 
-Results are what bench.py writes as JSON: `paths` maps a path to servers, a server to its `rounds` and `notes`;
-a round has rps, p50_ms, p99_ms, cpu_us (CPU microseconds a request), memory_mib and errors.
+`servers` maps a server to its `rounds` and `notes`; a round maps a metric to a number, and has `errors` of wrk.
 """
 
-from xml.sax.saxutils import escape
+import math
 
+import charts
 from measure import paired_ratios, spread
-
-# key, heading, number format, whether a ratio is shown
-COLUMNS = [
-    ("rps", "requests/s", "{:,.0f}", True),
-    ("cpu_us", "CPU µs/request", "{:,.1f}", True),
-    ("p50_ms", "p50 ms", "{:,.2f}", False),
-    ("p99_ms", "p99 ms", "{:,.2f}", False),
-    ("memory_mib", "memory MiB", "{:,.1f}", True),
-]
+from scenarios import ALL
 
 
 def series(server, key):
-    return [one[key] for one in server["rounds"]]
+    return [one.get(key) for one in server["rounds"]]
+
+
+def median(server, key):
+    found = spread(series(server, key))
+    return found.median if found else None
 
 
 def cell(server, key, form):
     found = spread(series(server, key))
     if found is None:
         return "?"
-    median, least, greatest = (form.format(value) for value in found)
-    return f"{median} [{least}–{greatest}]"
+    middle, least, greatest = (form.format(value) for value in found)
+    return f"{middle} [{least}–{greatest}]" if least != greatest else middle
 
 
 def ratio(server, base, key):
@@ -40,122 +37,152 @@ def remarks(server):
     """The notes, and what wrk complained about, summed over the rounds."""
     totals = {}
     for one in server["rounds"]:
-        for complaint in filter(None, one["errors"].split(", ")):
+        for complaint in filter(None, (one.get("errors") or "").split(", ")):
             kind, count = complaint.rsplit(" ", 1)
             totals[kind] = totals.get(kind, 0) + int(count)
     return "; ".join(server["notes"] + [f"wrk: {kind} errors {count:,}" for kind, count in totals.items()])
 
 
-def fastest_first(servers):
-    """Names, by median requests/s; those without a round last."""
+def best_first(servers, key="rps", more_is_better=True):
+    """Names, by the median of a metric; those without one last."""
 
-    def key(name):
-        found = spread(series(servers[name], "rps"))
-        return -found.median if found else 0
+    def order(name):
+        found = median(servers[name], key)
+        return (found is None, found if found is None else -found if more_is_better else found)
 
-    return sorted(servers, key=key)
+    return sorted(servers, key=lambda name: (order(name)[0], order(name)[1] or 0, name))
 
 
-def rows(servers, baseline):
+def rows(servers, baseline, columns, key="rps", more_is_better=True):
     """The heading and a row a server, as lists of texts."""
     heading = ["server"]
-    for _, title, _, with_ratio in COLUMNS:
-        heading += [title, "×"] if with_ratio else [title]
-    result = [heading + ["notes"]]
+    for column in columns:
+        heading += [column.title, "×"] if column.has_ratio else [column.title]
+    found = [heading + ["notes"]]
     base = servers.get(baseline)
-    for name in fastest_first(servers):
+    for name in best_first(servers, key, more_is_better):
         row = [name]
-        for key, _, form, with_ratio in COLUMNS:
-            row.append(cell(servers[name], key, form) if servers[name]["rounds"] else "–")
-            if with_ratio:
-                row.append(ratio(servers[name], base, key))
-        result.append(row + [remarks(servers[name])])
-    return result
+        for column in columns:
+            row.append(cell(servers[name], column.key, column.form) if servers[name]["rounds"] else "–")
+            if column.has_ratio:
+                row.append(ratio(servers[name], base, column.key))
+        found.append(row + [remarks(servers[name])])
+    return found
 
 
-def text_table(servers, baseline):
-    table = rows(servers, baseline)
+def growth_rows(tables, scenario):
+    """A row a server, a column a label, and how the cost grows with the label's number."""
+    labels, column = list(tables), scenario.columns[0]
+    names = best_first(tables[labels[-1]], column.key, False)
+    found = [["server", *map(charts.short, map(int, labels)), "growth", "notes"]]
+    for name in names:
+        values = [median(tables[label][name], column.key) for label in labels]
+        texts = ["–" if value is None else column.form.format(value) for value in values]
+        found.append([name, *texts, growth(list(map(int, labels)), values), remarks(tables[labels[0]][name])])
+    return found
+
+
+def growth(numbers, values):
+    """How the cost of the last number compares with that of one in the middle, in proportion."""
+    pairs = [(number, value) for number, value in zip(numbers, values) if value]
+    if len(pairs) < 3:
+        return "?"
+    (first, low), (last, high) = pairs[len(pairs) // 2], pairs[-1]
+    return f"{last / first:,.3g}-fold costs {high / low:,.3g} times" if first else "?"
+
+
+def exponent(numbers, values):
+    """1 for proportional growth at the end of a series, 0 for none; None without enough values."""
+    pairs = [(number, value) for number, value in zip(numbers, values) if value and number]
+    if len(pairs) < 3:
+        return None
+    (first, low), (last, high) = pairs[len(pairs) // 2], pairs[-1]
+    return math.log(high / low) / math.log(last / first)
+
+
+def sample_rows(servers):
+    """Memory at the start of a long run, after a quarter of it, and at its end."""
+    found = [["server", "million requests", "memory at first, MiB", "after a quarter", "at the end", "notes"]]
+    for name in best_first(servers, "memory_mib", False):
+        rounds = servers[name]["rounds"]
+        if not rounds:
+            found.append([name, "–", "–", "–", "–", remarks(servers[name])])
+            continue
+        served = rounds[-1]["million"]
+        quarter = next(one for one in rounds if one["million"] >= served / 4)
+        texts = [f"{one['memory_mib']:,.1f}" for one in (rounds[0], quarter, rounds[-1])]
+        found.append([name, f"{served:,.2f}", *texts, remarks(servers[name])])
+    return found
+
+
+def tables_of(scenario, result):
+    """(heading or None, rows) of each table of a result."""
+    if scenario.kind == "growth":
+        return [(None, growth_rows(result["tables"], scenario))]
+    if scenario.kind == "samples":
+        return [(None, sample_rows(servers)) for servers in result["tables"].values()]
+    found = []
+    for label, servers in result["tables"].items():
+        heading = label if len(result["tables"]) > 1 else None
+        made = rows(servers, result["baseline"], scenario.columns, scenario.main, scenario.more_is_better)
+        found.append((heading, made))
+    return found
+
+
+def plain(table):
+    """Names and notes to the left, numbers to the right."""
     widths = [max(len(row[at]) for row in table) for at in range(len(table[0]))]
     lines = []
     for row in table:
-        # Names and notes to the left, numbers to the right.
         cells = [row[0].ljust(widths[0])] + [text.rjust(width) for text, width in zip(row[1:-1], widths[1:-1])]
         lines.append("  ".join(cells + [row[-1]]).rstrip())
     return "\n".join(lines)
 
 
-def markdown_table(servers, baseline):
-    heading, *others = rows(servers, baseline)
+def markdown_table(table):
+    heading, *others = table
     rule = ["---"] + ["---:"] * (len(heading) - 2) + ["---"]
     lines = [[text.replace("|", "\\|") for text in row] for row in [heading, rule] + others]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def markdown(results):
-    about, baseline = results["about"], results["baseline"]
-    lines = ["# Peers, side by side", "", about_line(about), ""]
-    lines += [f"× is server/{baseline}, the median of each round's ratio. Other cells: median [least–greatest]."]
-    for path, servers in results["paths"].items():
-        lines += ["", f"## {path}", "", markdown_table(servers, baseline)]
-    if results["missing"]:
-        lines += ["", "Left out:", ""] + [f"- {name}: {why}" for name, why in results["missing"].items()]
-    return "\n".join(lines) + "\n"
+def text(scenario, result):
+    """One scenario for the terminal."""
+    parts = [f"{scenario.name}: {scenario.title}   × is server/{result['baseline']}"]
+    for heading, table in tables_of(scenario, result):
+        parts += [heading] if heading else []
+        parts.append(plain(table))
+    return "\n".join(parts)
 
 
-def about_line(about):
-    pinned = f"server on CPU {about['server_cpu']}, wrk on CPU {about['wrk_cpu']}" if about["pinned"] else "unpinned"
-    versions = ", ".join(f"{name} {version}" for name, version in sorted(about["versions"].items()))
-    return (
-        f"{about['date']}; {about['cpu']}, {about['system']}; Python {about['python']}; {about['rounds']} rounds of "
-        f"{about['seconds']} s, {about['connections']} connections, {about['threads']} threads, {pinned}, load "
-        f"at the start {about['load']}. {versions}."
-    )
+def measured(found):
+    """(scenario, result) of all that a file has, in the report's order."""
+    return [(one, found["scenarios"][one.name]) for one in ALL if one.name in found["scenarios"]]
 
 
-WIDTH, LABELS, GAP, BAR, STEP, NUMBERS = 1000, 110, 30, 14, 22, 75
-PANELS = [
-    ("rps", "requests/s (longer is better)", "{:,.0f}"),
-    ("cpu_us", "CPU µs/request (shorter is better)", "{:,.1f}"),
-]
+def markdown(found):
+    """All tables."""
+    lines = ["# Peers, side by side", "", "× is server/baseline, the median of each round's ratio. Other cells: median"
+             " [least–greatest]."]
+    for scenario, result in measured(found):
+        lines += ["", f"## {scenario.name}", "", scenario.about, "", settings_line(result), ""]
+        for heading, table in tables_of(scenario, result):
+            lines += [f"### {heading}", ""] if heading else []
+            lines += [markdown_table(table), ""]
+        if result["missing"]:
+            lines += ["Left out:", ""] + [f"- {name}: {why}" for name, why in result["missing"].items()]
+    return "\n".join(lines).rstrip() + "\n"
 
 
-def chart(results):
-    """An SVG: for each path bars of requests/s and of CPU time; a line on each bar from the least to the greatest."""
-    parts, y = [], 30
-    panel_width = (WIDTH - LABELS - GAP) / 2
-    for path, servers in results["paths"].items():
-        names = [name for name in fastest_first(servers) if servers[name]["rounds"]]
-        if not names:
-            continue
-        parts.append(label(8, y, path, "bold"))
-        for at, (_, title, _) in enumerate(PANELS):
-            parts.append(label(LABELS + at * (panel_width + GAP), y, title))
-        y += 10
-        for at, (key, _, form) in enumerate(PANELS):
-            spreads = {name: spread(series(servers[name], key)) for name in names}
-            greatest = max((found.greatest for found in spreads.values() if found), default=0)
-            scale = (panel_width - NUMBERS) / greatest if greatest else 0
-            x = LABELS + at * (panel_width + GAP)
-            for row, name in enumerate(names):
-                top = y + row * STEP
-                if at == 0:
-                    parts.append(label(8, top + BAR - 2, name))
-                if spreads[name]:
-                    fill = "#b5482f" if name == results["baseline"] else "#7d93a8"
-                    parts += bar(x, top, spreads[name], scale, fill, form.format(spreads[name].median))
-        y += len(names) * STEP + 34
-    size = f'width="{WIDTH}" height="{y}" viewBox="0 0 {WIDTH} {y}"'
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="sans-serif" font-size="12">'
-    return "\n".join([head, f'<rect width="{WIDTH}" height="{y}" fill="white"/>', *parts, "</svg>", ""])
+def settings_line(result):
+    settings = result["settings"]
+    about = result["about"]
+    words = [f"{settings['rounds']} rounds of {settings['seconds']} s", f"{settings['connections']} connections"]
+    words += [f"{settings['idle']:,} idle"] if "idle" in settings else []
+    words += [f"{settings['threads']} threads", "pinned" if settings["pinned"] else "unpinned"]
+    return f"{', '.join(words)}; baseline {result['baseline']}; {about['date']}, load at the start {about['load']}."
 
 
-def bar(x, top, found, scale, fill, number):
-    middle = top + BAR / 2
-    yield f'<rect x="{x:.1f}" y="{top}" width="{found.median * scale:.1f}" height="{BAR}" fill="{fill}"/>'
-    ends = f'x1="{x + found.least * scale:.1f}" x2="{x + found.greatest * scale:.1f}"'
-    yield f'<line {ends} y1="{middle}" y2="{middle}" stroke="#222"/>'
-    yield label(x + found.greatest * scale + 5, top + BAR - 2, number)
-
-
-def label(x, y, text, weight="normal"):
-    return f'<text x="{x:.1f}" y="{y}" font-weight="{weight}">{escape(text)}</text>'
+def all_bars(found):
+    """The bars of all scenarios, as one picture."""
+    return charts.stack([picture for scenario, result in measured(found) for _, picture in charts.bars_of(scenario, result)])

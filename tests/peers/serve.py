@@ -1,43 +1,81 @@
 #!/usr/bin/env python3
-"""Starts a server that is a library and no command: serve.py KIND PORT THREADS, on 127.0.0.1."""
+"""Starts a server that is a library and no command: serve.py KIND PORT THREADS MODULE [options], on 127.0.0.1."""
 
-import sys
+import argparse
+import importlib
 
-from apps import app
+IDLE_SECONDS = 600
 
 
-def bjoern(port, threads):
+def bjoern(app, given):
     import bjoern
 
-    bjoern.run(app, "127.0.0.1", port)
+    bjoern.run(app, "127.0.0.1", given.port)
 
 
-def freastal(port, threads):
+def freastal(app, given):
     import freastal
 
-    freastal.serve(app, host="127.0.0.1", port=port)
+    freastal.serve(app, "127.0.0.1", given.port, workers=given.workers, certfile=given.cert, keyfile=given.key)
 
 
-def cheroot(port, threads):
+def fastwsgi(app, given):
+    import fastwsgi
+
+    fastwsgi.run(app, host="127.0.0.1", port=given.port, loglevel=2)
+
+
+def fastpysgi(app, given):
+    import fastpysgi
+
+    fastpysgi.run(app, host="127.0.0.1", port=given.port, loglevel=2)
+
+
+def cheroot(app, given):
     from cheroot.wsgi import Server
 
-    server = Server(("127.0.0.1", port), app, numthreads=threads, max=threads, request_queue_size=1024)
+    more = {"timeout": IDLE_SECONDS} if given.idle else {}
+    server = Server(
+        ("127.0.0.1", given.port), app, numthreads=given.threads, max=given.threads, request_queue_size=1024, **more
+    )
+    if given.idle:
+        server.keep_alive_conn_limit = 60_000
     server.start()
 
 
-def twisted(port, threads):
+def twisted(app, given):
     from twisted.internet import reactor
     from twisted.python.threadpool import ThreadPool
     from twisted.web.server import Site
     from twisted.web.wsgi import WSGIResource
 
-    pool = ThreadPool(threads, threads)
+    pool = ThreadPool(given.threads, given.threads)
     pool.start()
     reactor.addSystemEventTrigger("during", "shutdown", pool.stop)
-    reactor.listenTCP(port, Site(WSGIResource(reactor, pool, app)), backlog=1024, interface="127.0.0.1")
+    site = Site(WSGIResource(reactor, pool, app))
+    if given.idle:
+        site.timeOut = IDLE_SECONDS
+    reactor.listenTCP(given.port, site, backlog=1024, interface="127.0.0.1")
     reactor.run()
 
 
+KINDS = (bjoern, cheroot, fastpysgi, fastwsgi, freastal, twisted)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("kind", choices=[kind.__name__ for kind in KINDS])
+    parser.add_argument("port", type=int)
+    parser.add_argument("threads", type=int, help="of those that have a pool")
+    parser.add_argument("module", help="has the application as `app`")
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--cert")
+    parser.add_argument("--key")
+    parser.add_argument("--idle", action="store_true", help="keep very many idle connections for minutes")
+    given = parser.parse_args()
+    kind = next(kind for kind in KINDS if kind.__name__ == given.kind)
+    kind(importlib.import_module(given.module).app, given)
+
+
 if __name__ == "__main__":
-    kinds = {"bjoern": bjoern, "freastal": freastal, "cheroot": cheroot, "twisted": twisted}
-    kinds[sys.argv[1]](int(sys.argv[2]), int(sys.argv[3]))
+    main()

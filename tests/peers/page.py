@@ -1,0 +1,218 @@
+"""The page of the documentation about speed, and its pictures. Pure: results in, the text of files out."""
+
+import os
+
+import charts
+import report
+from measure import paired_ratios
+
+# They run the application on the thread of their connections.
+NO_POOL = ("bjoern", "freastal", "fastwsgi", "fastpysgi", "weft-inline", "m0serve-inline", "hyper", "handwound-inline",
+           "handwound-rust-inline")
+# Level, if the rounds' ratios are not all on one side.
+METRICS = {"rps": "requests/s", "cpu_us": "CPU time", "p50_ms": "median latency", "mixed_rps": "requests/s",
+           "bytes": "memory a connection", "memory_mib": "memory", "answer_ms": "time to the first answer",
+           "installed_mib": "size"}
+
+HEAD = """\
+# How fast it is
+
+<!-- Written by tests/peers/bench.py --report; edit that, not this. -->
+
+handwound and the WSGI servers that people pick, on the same work, on one machine: what was measured, how to measure it
+yourself, and where handwound is not first.
+"""
+
+HOW = """\
+## How to repeat it
+
+<!-- test: not run: it installs twenty servers and measures for some hours -->
+```sh
+cargo build --release
+python3 tests/peers/bench.py all --setup ~/peers --json peers.json --report performance.md
+```
+
+This makes a virtual environment with all servers, measures every scenario on this page, and writes the page and its
+pictures anew. `bench.py --list` names the scenarios and `bench.py --help` what can be set; each can be measured for itself:
+
+<!-- test: not run: it measures -->
+```sh
+python3 tests/peers/bench.py seed,one --setup ~/peers --only handwound,granian,gunicorn --rounds 3 --seconds 2
+python3 tests/peers/bench.py all --resume --setup ~/peers --json peers.json --report performance.md
+```
+
+How to read it:
+
+- **Rounds are interleaved**: one of each server, then the next of each. × is server/baseline, the median of the ratios of
+  each round, so that drift of the machine cancels out. Other cells are median [least–greatest].
+- **CPU µs/request** is user and system time of the whole process tree. It is steadier than requests/s, which also tell how
+  well server and wrk take turns. **Memory** is that of the tree, libraries counted once.
+- **floor** is a loop of C with a fixed answer, which reads nothing but the end of a head: what is left is the kernel's.
+- Every answer is checked before anything is measured; access logs are off.
+- wrk sends the next request when the last is answered: its p99 at full load is a queue's length, not what a user sees.
+- A name like `weft-313` says that this server ran on another Python (here 3.13), with what that is faster or slower by.
+"""
+
+
+def folder_of(path):
+    """`performance.md` has its pictures in `performance`."""
+    return os.path.splitext(path)[0]
+
+
+def files(found, path):
+    """{path: text} of the page and its pictures."""
+    folder = folder_of(path)
+    made, sections = {}, []
+    for scenario, result in report.measured(found):
+        pictures = {name: picture for name, picture in pictures_of(scenario, result)}
+        made.update({os.path.join(folder, name): picture for name, picture in pictures.items()})
+        sections.append(section(scenario, result, list(pictures), os.path.basename(folder)))
+    made[path] = "\n".join([HEAD, glance(found), machine(found), HOW, *sections]).rstrip() + "\n"
+    return made
+
+
+def pictures_of(scenario, result):
+    """[(file name, picture)]"""
+    lines = charts.lines_of(scenario, result)
+    if lines:
+        return [(f"{scenario.name}.svg", lines)]
+    bars = charts.bars_of(scenario, result)
+    if len(bars) == 1:
+        return [(f"{scenario.name}.svg", bars[0][1])]
+    return [(f"{scenario.name}-{label.strip('/').replace(' ', '-')}.svg", picture) for label, picture in bars]
+
+
+def section(scenario, result, pictures, folder):
+    lines = [f"## {scenario.title}", "", scenario.about, ""]
+    lines += [*verdicts(scenario, result), ""]
+    lines += [f"![{scenario.title}]({folder}/{name})\n" for name in pictures]
+    lines += ["<details><summary>The numbers</summary>", "", report.settings_line(result), ""]
+    for heading, table in report.tables_of(scenario, result):
+        lines += [f"**{heading}**", ""] if heading else []
+        lines += [report.markdown_table(table), ""]
+    if result["missing"]:
+        lines += ["Left out: " + "; ".join(f"{name} ({why})" for name, why in result["missing"].items()) + ".", ""]
+    return "\n".join([*lines, "</details>", ""])
+
+
+def machine(found):
+    """On what, and with which versions."""
+    abouts = [result["about"] for _, result in report.measured(found)]
+    if not abouts:
+        return ""
+    dates = sorted({one["date"] for one in abouts})
+    last = abouts[-1]
+    versions = {}
+    for one in abouts:
+        versions.update(one["versions"])
+    named = ", ".join(f"{name} {version}" for name, version in sorted(versions.items()))
+    when = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
+    return (f"## The machine\n\n{last['cpu']}, {last['cpus']} CPUs, {last['system']}; Python {last['python']}; measured"
+            f" {when}. {named}.\n")
+
+
+def compared(scenario, servers, baseline, names):
+    """(the best of `names`, how many times as good the baseline is: a spread), or None."""
+    names = [name for name in names if report.median(servers[name], scenario.main) is not None]
+    if baseline not in servers or not names:
+        return None
+    best = report.best_first({name: servers[name] for name in names}, scenario.main, scenario.more_is_better)[0]
+    own, other = (report.series(servers[name], scenario.main) for name in (baseline, best))
+    ratios = paired_ratios(own, other) if scenario.more_is_better else paired_ratios(other, own)
+    return ratios and (best, ratios)
+
+
+def others(servers, is_pooled=False):
+    found = [name for name in servers if not charts.is_own(name) and name != "floor"]
+    return [name for name in found if not is_pooled or plain_name(name) not in NO_POOL]
+
+
+def plain_name(name):
+    head, _, last = name.rpartition("-")
+    return head if last.isdigit() and head else name
+
+
+def verdicts(scenario, result):
+    """A sentence for each table: who is first, and by how much."""
+    if scenario.kind == "growth":
+        return [growth_verdict(scenario, result)]
+    if scenario.kind == "samples":
+        return [sample_verdict(result)]
+    found = []
+    for label, servers in result["tables"].items():
+        said = verdict(scenario, servers, result["baseline"])
+        if said:
+            found.append(f"- {label}: {said}" if len(result["tables"]) > 1 else said)
+    return found
+
+
+def verdict(scenario, servers, baseline):
+    against = compared(scenario, servers, baseline, others(servers))
+    if not against:
+        return None
+    best, ratios = against
+    metric, spans = METRICS[scenario.main], f"{ratios.median:.2f} [{ratios.least:.2f}–{ratios.greatest:.2f}]"
+    if ratios.least > 1:
+        said = f"**{baseline} is first**, {spans} times as good in {metric} as {best}, the next."
+    elif ratios.greatest < 1:
+        said = f"**{baseline} is not first**: {best} is {1 / ratios.median:.2f} times as good in {metric}."
+    else:
+        return f"**{baseline} and {best} are level** in {metric} ({spans})."
+    pooled = compared(scenario, servers, baseline, others(servers, is_pooled=True))
+    if pooled and pooled[0] != best and ratios.greatest < 1:
+        said += f" Of those with a pool of threads, the best is {pooled[0]}; {baseline} is {pooled[1].median:.2f} times as good."
+    variants = [name for name in servers if charts.is_own(name) and name != baseline]
+    variant = compared(scenario, servers, baseline, variants)
+    if variant and variant[1].median < 1 and ratios.greatest < 1:
+        said += f" {variant[0]} is {1 / variant[1].median:.2f} times as good as {baseline}."
+    return said
+
+
+def growth_verdict(scenario, result):
+    labels = list(map(float, result["tables"]))
+    first, last = next(iter(result["tables"])), list(result["tables"])[-1]
+    values = [report.median(servers.get(result["baseline"], {"rounds": []}), "cpu_us")
+              for servers in result["tables"].values()]
+    if None in values:
+        return ""
+    if not scenario.pictures[0].is_log:
+        return (f"For {result['baseline']}, a request costs {values[-1] / values[0]:.2f} times as much beside {int(last):,}"
+                f" as beside {int(first):,}.")
+    exponent = report.exponent(labels, values)
+    how = "in proportion" if 0.9 <= exponent <= 1.1 else "less than in proportion" if exponent < 0.9 else \
+        "**more than in proportion**"
+    return f"For {result['baseline']}, the cost grows {how}: at the upper end, twice as many cost {2 ** exponent:.2f} times."
+
+
+def sample_verdict(result):
+    servers = next(iter(result["tables"].values()))
+    rounds = servers.get(result["baseline"], {"rounds": []})["rounds"]
+    if len(rounds) < 4:
+        return ""
+    served = rounds[-1]["million"]
+    quarter = next(one for one in rounds if one["million"] >= served / 4)
+    grown = rounds[-1]["memory_mib"] - quarter["memory_mib"]
+    return (f"{result['baseline']} has {rounds[-1]['memory_mib']:.1f} MiB after {served:.2f} million requests, {grown:+.2f}"
+            " MiB more than after a quarter of them.")
+
+
+def glance(found):
+    """All scenarios in one table: who comes next to handwound, or before it."""
+    lines = ["## At a glance", "", "How many times as good handwound is as the best of all others, and as the best of those"
+             " that run applications on a pool of threads, as it does; below 1 the other is better.", "",
+             "| scenario | by | of all | × | with a pool | × |", "| --- | --- | --- | ---: | --- | ---: |"]
+    for scenario, result in report.measured(found):
+        if scenario.kind != "rounds":
+            continue
+        for label, servers in result["tables"].items():
+            row = [scenario.title if len(result["tables"]) == 1 else f"{scenario.title}: {label}", METRICS[scenario.main]]
+            for is_pooled in (False, True):
+                against = compared(scenario, servers, result["baseline"], others(servers, is_pooled))
+                row += [against[0], times(against[1])] if against else ["", ""]
+            lines.append("| " + " | ".join(row) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def times(ratios):
+    said = f"{ratios.median:.2f}"
+    return f"**{said}**" if ratios.greatest < 1 else said
