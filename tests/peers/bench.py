@@ -59,8 +59,6 @@ def measure_all(given, interpreters, folder, found, scenarios):
 
 def servers_of(run, scenario):
     """How many servers a scenario will go round, for the plan."""
-    if scenario.choice.only is not None:
-        return len(scenario.choice.only)
     found, _ = run.peers(scenario.choice.group)
     return sum(scenario.choice.wants(peer) and run.is_asked_for(peer.name) for peer, _ in found) or SERVERS_GUESSED
 

@@ -16,7 +16,7 @@ OWN, OWN_VARIANT, OTHER, FLOOR, INK, FAINT = "#c2410c", "#f0a884", "#94a9bd", "#
 PALETTE = ["#2563a8", "#3b8f5a", "#8a5aa8", "#b08a1e", "#4b9aa8", "#a8507a", "#6b7280", "#7a6a4f"]
 TITLE_HEIGHT, BAR, STEP, LABELS, NUMBERS, GAP = 30, 13, 20, 150, 78, 26
 # Bars longer than this times the shortest (of the servers, not the floor) are cut where shorter is better.
-CUT_TIMES = 12
+CUT_TIMES = 6
 
 
 def is_own(name):
@@ -157,12 +157,16 @@ def points_of_labels(tables, key):
     return found
 
 
-def short(number):
-    """A number for an axis: 1 KiB is 1K, a million 1M where it is round in tens."""
-    for unit, letter in ((1 << 20, "Mi"), (1 << 10, "Ki")):
-        if number >= unit and number % unit == 0:
-            return f"{number // unit:,.0f} {letter}"
+def short(number, is_bytes=False):
+    """A number for an axis: 1024 bytes are 1 KiB."""
+    for unit, name in ((1 << 20, "MiB"), (1 << 10, "KiB")):
+        if is_bytes and number >= unit and number % unit == 0:
+            return f"{number // unit:,.0f} {name}"
     return f"{number:,.0f}" if number == int(number) else f"{number:g}"
+
+
+def counts_bytes(kind):
+    return kind.x_title.startswith("bytes")
 
 
 def ticks(least, greatest, is_log):
@@ -205,7 +209,8 @@ def lines(found, kind, heading, baseline):
     for number in numbers if kind.is_log else ticks(0, x_high, False):
         if number <= x_high:
             parts.append(line(x(number), HEIGHT - BOTTOM, x(number), HEIGHT - BOTTOM + 5, INK))
-            parts.append(text(x(number), HEIGHT - BOTTOM + 20, short(number), text_anchor="middle"))
+            words = short(number, counts_bytes(kind))
+            parts.append(text(x(number), HEIGHT - BOTTOM + 20, words, text_anchor="middle"))
     parts.append(text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 14, kind.x_title, text_anchor="middle", fill="#4b5563"))
     base = found.get(baseline)
     if kind.slope and base:
@@ -236,10 +241,15 @@ def curves(found, x, y, baseline):
         if len(places) <= 12:
             for at, height in places:
                 yield f'<circle cx="{at:.1f}" cy="{height:.1f}" r="{width + 0.6}" fill="{colour}"/>'
-    ends = sorted((y(points[-1][1]), name) for name, points in found.items() if points[-1][1])
-    for height, (_, name) in zip(apart([height for height, _ in ends]), ends):
+    ends = [(y(points[-1][1]), x(points[-1][0]), name) for name, points in found.items() if points[-1][1]]
+    edge = max(at for _, at, _ in ends)
+    # Whose line ends early has its name there.
+    early = [one for one in ends if one[1] < edge - 60]
+    late = sorted(one for one in ends if one not in early)
+    heights = apart([height for height, _, _ in late])
+    for height, (_, at, name) in [*zip(heights, late), *((one[0], one) for one in early)]:
         weight = 600 if is_own(name) else 400
-        yield text(WIDTH - RIGHT + 12, height + 4, name, fill=colours[name], font_weight=weight)
+        yield text(at + 12, height + 4, name, fill=colours[name], font_weight=weight)
 
 
 def apart(heights, least=15, bottom=HEIGHT - 30):

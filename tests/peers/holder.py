@@ -1,15 +1,20 @@
 #!/usr/bin/env python3
 """Holds idle connections: holder.py PORT NUMBER, then on its standard input lines of `open COUNT`, `use COUNT`, `count`.
 
-`use` has each new connection make one request. Each line is answered by how many connections are open. Ends, and closes
-them, at the end of its input. NUMBER is that of this process: each has source addresses of its own.
+`use` has each new connection make one request. Each line is answered by how many connections are open: fewer than were
+asked for, where the server takes no more or takes too long. Ends, and closes them, at the end of its input. NUMBER is that of
+this process: each has source addresses of its own.
 """
 
 import select
 import socket
 import sys
+import time
 
 import measure
+
+# A server whose time goes into looking at all connections over and over gets no further in sensible time.
+OPENING_SECONDS_MAX = 20
 
 # Each source address has as many ports as the system gives away, some 28,000 on Linux.
 CONNECTIONS_AN_ADDRESS = 20_000
@@ -77,7 +82,10 @@ def main():
     held, opened = [], 0
     for line in sys.stdin:
         word, *count = line.split()
+        deadline = time.monotonic() + OPENING_SECONDS_MAX
         for _ in range(int(count[0]) if count else 0):
+            if time.monotonic() > deadline:
+                break
             try:
                 sock = open_one(port, source(number, opened))
                 opened += 1

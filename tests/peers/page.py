@@ -4,7 +4,8 @@ import os
 
 import charts
 import report
-from measure import paired_ratios
+from measure import Spread, paired_ratios
+from scenarios.base import base_name
 
 # They run the application on the thread of their connections.
 NO_POOL = ("bjoern", "freastal", "fastwsgi", "fastpysgi", "weft-inline", "m0serve-inline", "hyper", "handwound-inline",
@@ -12,7 +13,7 @@ NO_POOL = ("bjoern", "freastal", "fastwsgi", "fastpysgi", "weft-inline", "m0serv
 # Level, if the rounds' ratios are not all on one side.
 METRICS = {"rps": "requests/s", "cpu_us": "CPU time", "p50_ms": "median latency", "mixed_rps": "requests/s",
            "bytes": "memory a connection", "memory_mib": "memory", "answer_ms": "time to the first answer",
-           "installed_mib": "size"}
+           "installed_mib": "space"}
 
 HEAD = """\
 # How fast it is
@@ -50,7 +51,8 @@ How to read it:
 - **floor** is a loop of C with a fixed answer, which reads nothing but the end of a head: what is left is the kernel's.
 - Every answer is checked before anything is measured; access logs are off.
 - wrk sends the next request when the last is answered: its p99 at full load is a queue's length, not what a user sees.
-- A name like `weft-313` says that this server ran on another Python (here 3.13), with what that is faster or slower by.
+- A name like `weft-313` says that this server ran on another Python, here 3.13, which is somewhat faster or slower by itself.
+  handwound is compared with it only where that server runs on no other.
 """
 
 
@@ -123,13 +125,10 @@ def compared(scenario, servers, baseline, names):
 
 
 def others(servers, is_pooled=False):
+    """Whom handwound is compared with: of a server on two Pythons, that on the same as handwound."""
     found = [name for name in servers if not charts.is_own(name) and name != "floor"]
-    return [name for name in found if not is_pooled or plain_name(name) not in NO_POOL]
-
-
-def plain_name(name):
-    head, _, last = name.rpartition("-")
-    return head if last.isdigit() and head else name
+    found = [name for name in found if base_name(name) == name or base_name(name) not in servers]
+    return [name for name in found if not is_pooled or base_name(name) not in NO_POOL]
 
 
 def verdicts(scenario, result):
@@ -151,21 +150,35 @@ def verdict(scenario, servers, baseline):
     if not against:
         return None
     best, ratios = against
-    metric, spans = METRICS[scenario.main], f"{ratios.median:.2f} [{ratios.least:.2f}–{ratios.greatest:.2f}]"
     if ratios.least > 1:
-        said = f"**{baseline} is first**, {spans} times as good in {metric} as {best}, the next."
-    elif ratios.greatest < 1:
-        said = f"**{baseline} is not first**: {best} is {1 / ratios.median:.2f} times as good in {metric}."
-    else:
-        return f"**{baseline} and {best} are level** in {metric} ({spans})."
+        return f"**{baseline} is first**: it {amount(scenario, ratios)} of {best}, the next."
+    if ratios.greatest >= 1:
+        return f"**{baseline} and {best} are level**: it {amount(scenario, ratios)} of {best}, now more, now less."
+    said = [f"**{baseline} is not first**: it {amount(scenario, ratios)} of {best}."]
     pooled = compared(scenario, servers, baseline, others(servers, is_pooled=True))
-    if pooled and pooled[0] != best and ratios.greatest < 1:
-        said += f" Of those with a pool of threads, the best is {pooled[0]}; {baseline} is {pooled[1].median:.2f} times as good."
+    if pooled and pooled[0] != best:
+        said.append(f"Of those with a pool of threads {pooled[0]} is best; {baseline} {amount(scenario, pooled[1])} of that.")
     variants = [name for name in servers if charts.is_own(name) and name != baseline]
-    variant = compared(scenario, servers, baseline, variants)
-    if variant and variant[1].median < 1 and ratios.greatest < 1:
-        said += f" {variant[0]} is {1 / variant[1].median:.2f} times as good as {baseline}."
-    return said
+    variant = compared(scenario, servers, best, variants)
+    if variant:
+        said.append(f"{variant[0]} {amount(scenario, inverse(variant[1]))} of {best}.")
+    return " ".join(said)
+
+
+def amount(scenario, ratios):
+    """How much the baseline has or needs of a metric, where `ratios` is how many times as good it is."""
+    if scenario.more_is_better:
+        return f"has {spans(ratios)} times the {METRICS[scenario.main]}"
+    return f"needs {spans(inverse(ratios))} times the {METRICS[scenario.main]}"
+
+
+def inverse(ratios):
+    return Spread(1 / ratios.median, 1 / ratios.greatest, 1 / ratios.least)
+
+
+def spans(ratios):
+    median, least, greatest = (f"{one:.2f}" if one >= 0.1 else f"{one:.3f}" for one in ratios)
+    return f"{median} [{least}–{greatest}]" if least != greatest else median
 
 
 def growth_verdict(scenario, result):
@@ -210,9 +223,23 @@ def glance(found):
                 against = compared(scenario, servers, result["baseline"], others(servers, is_pooled))
                 row += [against[0], times(against[1])] if against else ["", ""]
             lines.append("| " + " | ".join(row) + " |")
+    behind = not_first(found)
+    if behind:
+        lines += ["", "Where handwound is not first:", "", *behind]
     return "\n".join(lines) + "\n"
 
 
+def not_first(found):
+    """A line for each table in which another server is better in every round."""
+    lines = []
+    for scenario, result in report.measured(found):
+        for label, servers in result["tables"].items() if scenario.kind == "rounds" else ():
+            against = compared(scenario, servers, result["baseline"], others(servers))
+            if against and against[1].greatest < 1:
+                title = scenario.title if len(result["tables"]) == 1 else f"{scenario.title}, {label}"
+                lines.append(f"- {title}: {verdict(scenario, servers, result['baseline']).partition(': ')[2]}")
+    return lines
+
+
 def times(ratios):
-    said = f"{ratios.median:.2f}"
-    return f"**{said}**" if ratios.greatest < 1 else said
+    return f"**{spans(ratios)}**" if ratios.greatest < 1 else spans(ratios)

@@ -74,7 +74,8 @@ def growth_rows(tables, scenario):
     """A row a server, a column a label, and how the cost grows with the label's number."""
     labels, column = list(tables), scenario.columns[0]
     names = best_first(tables[labels[-1]], column.key, False)
-    found = [["server", *map(charts.short, map(int, labels)), "growth", "notes"]]
+    is_bytes = charts.counts_bytes(scenario.pictures[0])
+    found = [["server", *(charts.short(int(label), is_bytes) for label in labels), "growth", "notes"]]
     for name in names:
         values = [median(tables[label][name], column.key) for label in labels]
         texts = ["–" if value is None else column.form.format(value) for value in values]

@@ -60,7 +60,7 @@ PEERS = [
     Peer("falcorn", "falcorn", "{bin}/falcorn run -i wsgi -H 127.0.0.1 -p {port} -w {workers} {more} {module}:app",
          None, "--keepalive 600 -M 60000"),
     Peer("tsuno", "tsuno", "{bin}/tsuno -b 127.0.0.1:{port} -w {workers} --threads {threads} --no-access-log {more}"
-         " {module}:app", None, "--keepalive 600"),
+         " {module}:app"),
     Peer("uwsgi", "uwsgi", "{bin}/uwsgi --http-socket 127.0.0.1:{port} --master --die-on-term --enable-threads"
          " --processes {workers} --threads {threads} --disable-logging --listen 100 --home {prefix} {more}"
          " --module {module}:app", None, None),

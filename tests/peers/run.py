@@ -9,6 +9,7 @@ import answers
 import environment
 import measure
 import roster
+from scenarios.base import ADMISSION_SECONDS
 from servers import HERE, Server, Unusable, say, stop_all
 
 
@@ -50,8 +51,11 @@ class Progress:
         self.planned, self.done, self.tell, self.clock = max(planned_seconds, 1e-9), 0.0, tell, clock
         self.began = clock()
 
-    def step(self, seconds, text):
+    def spend(self, seconds):
         self.done = min(self.done + seconds, self.planned)
+
+    def step(self, seconds, text):
+        self.spend(seconds)
         self.tell(f"[{self.done / self.planned:4.0%}, {duration(self.left_seconds())} left] {text}")
 
     def settle(self, done):
@@ -184,6 +188,7 @@ class Run:
             except (Unusable, ValueError, OSError) as problem:
                 notes.append(f"disqualified: {problem}")
                 say(f"{title}: {server.name} disqualified: {problem}")
+            self.progress.spend(self.given.warm_up + ADMISSION_SECONDS)
             self.quiet.end(seconds)
         for number in range(self.given.rounds):
             for server in list(admitted):

@@ -7,43 +7,43 @@ import importlib
 IDLE_SECONDS = 600
 
 
-def bjoern(app, given):
+def bjoern(load, given):
     import bjoern
 
-    bjoern.run(app, "127.0.0.1", given.port)
+    bjoern.run(load(), "127.0.0.1", given.port)
 
 
-def freastal(app, given):
+def freastal(load, given):
     import freastal
 
-    freastal.serve(app, "127.0.0.1", given.port, workers=given.workers, certfile=given.cert, keyfile=given.key)
+    freastal.serve(load(), "127.0.0.1", given.port, workers=given.workers, certfile=given.cert, keyfile=given.key)
 
 
-def fastwsgi(app, given):
+def fastwsgi(load, given):
     import fastwsgi
 
-    fastwsgi.run(app, host="127.0.0.1", port=given.port, loglevel=2)
+    fastwsgi.run(load(), host="127.0.0.1", port=given.port, loglevel=2)
 
 
-def fastpysgi(app, given):
+def fastpysgi(load, given):
     import fastpysgi
 
-    fastpysgi.run(app, host="127.0.0.1", port=given.port, loglevel=2)
+    fastpysgi.run(load(), host="127.0.0.1", port=given.port, loglevel=2)
 
 
-def cheroot(app, given):
+def cheroot(load, given):
     from cheroot.wsgi import Server
 
     more = {"timeout": IDLE_SECONDS} if given.idle else {}
     server = Server(
-        ("127.0.0.1", given.port), app, numthreads=given.threads, max=given.threads, request_queue_size=1024, **more
+        ("127.0.0.1", given.port), load(), numthreads=given.threads, max=given.threads, request_queue_size=1024, **more
     )
     if given.idle:
         server.keep_alive_conn_limit = 60_000
     server.start()
 
 
-def twisted(app, given):
+def twisted(load, given):
     from twisted.internet import reactor
     from twisted.python.threadpool import ThreadPool
     from twisted.web.server import Site
@@ -52,7 +52,7 @@ def twisted(app, given):
     pool = ThreadPool(given.threads, given.threads)
     pool.start()
     reactor.addSystemEventTrigger("during", "shutdown", pool.stop)
-    site = Site(WSGIResource(reactor, pool, app))
+    site = Site(WSGIResource(reactor, pool, load()))
     if given.idle:
         site.timeOut = IDLE_SECONDS
     reactor.listenTCP(given.port, site, backlog=1024, interface="127.0.0.1")
@@ -74,7 +74,8 @@ def main():
     parser.add_argument("--idle", action="store_true", help="keep very many idle connections for minutes")
     given = parser.parse_args()
     kind = next(kind for kind in KINDS if kind.__name__ == given.kind)
-    kind(importlib.import_module(given.module).app, given)
+    # Loaded once the server itself is, as the commands do it.
+    kind(lambda: importlib.import_module(given.module).app, given)
 
 
 if __name__ == "__main__":

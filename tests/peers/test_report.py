@@ -63,7 +63,7 @@ class Tables(unittest.TestCase):
     def test_growth_stands_in_one_table_with_how_the_cost_has_grown(self):
         tables = {"1024": {"handwound": costs(2)}, "4096": {"handwound": costs(3)}, "16384": {"handwound": costs(6)}}
         heading, row = report.growth_rows(tables, BY_NAME["growth-response"])
-        self.assertEqual(heading[1:4], ["1 Ki", "4 Ki", "16 Ki"])
+        self.assertEqual(heading[1:4], ["1 KiB", "4 KiB", "16 KiB"])
         self.assertEqual(row[1:5], ["2.0", "3.0", "6.0", "4-fold costs 2 times"])
 
     def test_an_exponent_of_one_is_growth_in_proportion(self):
@@ -164,24 +164,30 @@ class Verdicts(unittest.TestCase):
         return page.verdict(BY_NAME[name], table, "handwound")
 
     def test_first_only_if_every_round_says_so(self):
-        self.assertIn("is first**, 2.00", self.verdict({"handwound": rounds(20, 20), "peer": rounds(10, 10)}))
-        self.assertIn("are level", self.verdict({"handwound": rounds(20, 10), "peer": rounds(10, 20)}))
-        self.assertIn("not first**: peer is 2.00", self.verdict({"handwound": rounds(10, 10), "peer": rounds(20, 20)}))
+        self.assertIn("is first**: it has 2.00 times the requests/s of peer",
+                      self.verdict({"handwound": rounds(20, 20), "peer": rounds(10, 10)}))
+        self.assertIn("are level**", self.verdict({"handwound": rounds(20, 10), "peer": rounds(10, 20)}))
+        self.assertIn("not first**: it has 0.50 times the requests/s of peer",
+                      self.verdict({"handwound": rounds(10, 10), "peer": rounds(20, 20)}))
 
     def test_where_less_is_better_less_is_first(self):
         table = {"handwound": rounds(1, 1, p50_ms=1), "peer": rounds(1, 1, p50_ms=4)}
-        self.assertIn("is first**, 4.00", self.verdict(table, "one"))
+        self.assertIn("is first**: it needs 0.25 times the median latency of peer", self.verdict(table, "one"))
 
     def test_the_floor_and_our_own_variants_are_no_others(self):
         table = {"handwound": rounds(10, 10), "handwound-inline": rounds(30, 30), "floor": rounds(90, 90)}
         self.assertIsNone(self.verdict(table))
         said = self.verdict(dict(table, peer=rounds(20, 20)))
-        self.assertIn("peer is 2.00", said)
-        self.assertIn("handwound-inline is 3.00 times as good as handwound", said)
+        self.assertIn("it has 0.50 times the requests/s of peer", said)
+        self.assertIn("handwound-inline has 1.50 times the requests/s of peer", said)
+
+    def test_a_server_on_another_python_counts_only_if_it_is_on_no_other(self):
+        table = {"freastal": rounds(1), "freastal-313": rounds(9), "weft-313": rounds(5), "handwound-32t": rounds(7)}
+        self.assertEqual(page.others(table), ["freastal", "weft-313"])
 
     def test_who_has_no_pool_is_set_against_those_that_have(self):
         said = self.verdict({"handwound": rounds(10, 10), "freastal": rounds(20, 20), "weft-313": rounds(5, 5)})
-        self.assertIn("Of those with a pool of threads, the best is weft-313; handwound is 2.00", said)
+        self.assertIn("with a pool of threads weft-313 is best; handwound has 2.00 times the requests/s of that", said)
 
 
 class Page(unittest.TestCase):
@@ -214,6 +220,11 @@ class Page(unittest.TestCase):
         text = page.files(self.FOUND, "p.md")["p.md"]
         self.assertIn("the cost grows in proportion", text)
         self.assertIn("+0.00 MiB more than after a quarter", text)
+
+    def test_where_handwound_is_not_first_is_said_at_the_top(self):
+        said = page.not_first(found(seed=result({"/seed": {"handwound": rounds(1, 1), "freastal": rounds(2, 2)}})))
+        self.assertEqual(said, ["- The tutorial's application: it has 0.50 times the requests/s of freastal."])
+        self.assertEqual(page.not_first(self.FOUND), [])
 
     def test_an_empty_file_makes_a_page_too(self):
         self.assertIn("How to repeat it", page.files(found(), "p.md")["p.md"])

@@ -25,6 +25,10 @@ RPS_BARS = Bars("rps", "requests/s (longer is better)", "{:,.0f}")
 CPU_BARS = Bars("cpu_us", "CPU µs/request (shorter is better)", "{:,.1f}", False)
 
 
+# Starting a server and checking its answers, about.
+ADMISSION_SECONDS = 1
+
+
 class Choice:
     """Which of the peers a scenario wants: of a group, with which of the variants, or only those named."""
 
@@ -40,7 +44,7 @@ class Choice:
         return named and self.wants_name(peer.name)
 
     def wants_name(self, name):
-        return self.only is None or base_name(name) in self.only or name == "floor" and self.floor
+        return self.only is None or name in self.only or name == "floor" and self.floor
 
 
 def base_name(name):
@@ -75,8 +79,8 @@ class Scenario:
 
     def planned_seconds(self, given, servers):
         seconds, times = self.steps(given)
-        # Starting, and warming up.
-        return servers * (seconds * times + given.warm_up + 1.5)
+        admissions = times / given.rounds
+        return servers * (seconds * times + (given.warm_up + ADMISSION_SECONDS) * admissions)
 
     def run(self, run):
         raise NotImplementedError

@@ -54,8 +54,10 @@ class Holders:
 
     def close(self):
         for process in self.processes:
-            process.stdin.close()
+            # The kernel closes its connections, whatever it is at.
+            process.kill()
             process.wait()
+            process.stdin.close()
             process.stdout.close()
 
 
