@@ -13,11 +13,9 @@ import options
 import page
 import report
 import results
+import roster
 from run import Progress, Quiet, Run, duration
 from servers import say
-
-# Of servers in a scenario that takes them all: for the plan only.
-SERVERS_GUESSED = 20
 
 
 def draw(given, found):
@@ -59,8 +57,9 @@ def measure_all(given, interpreters, folder, found, scenarios):
 
 def servers_of(run, scenario):
     """How many servers a scenario will go round, for the plan."""
-    found, _ = run.peers(scenario.choice.group)
-    return sum(scenario.choice.wants(peer) and run.is_asked_for(peer.name) for peer, _ in found) or SERVERS_GUESSED
+    (found, _), need = run.peers(scenario.choice.group), scenario.need(run.given)
+    wanted = [peer for peer, _ in found if scenario.choice.wants(peer) and run.is_asked_for(peer.name)]
+    return sum(roster.why_not(peer, need) is None for peer in wanted)
 
 
 def executable(python):

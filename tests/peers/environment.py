@@ -11,8 +11,8 @@ from roster import PACKAGES
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
-# What a second Python gets besides what the first could not have.
-ALSO = ["granian", "freastal"]
+# What a second Python gets besides what the first could not have. weft installs where it does not run.
+ALSO = ["granian", "freastal", "weft-server"]
 
 # What was found out about one Python. `suffix` goes behind the names of its servers.
 _Interpreter = namedtuple("Interpreter", "python packages prefix version suffix")

@@ -20,7 +20,8 @@ CPU. Tells requests/s, latency, CPU time a request (user and system, of the whol
 EPILOG = """\
 examples:
   bench.py all --setup ~/peers --json peers.json --report wsgi/docs/performance.md
-                      everything, for a good hour: makes an environment with the peers, measures, writes the page
+                      everything: makes an environment with the peers, measures, writes the page. Takes some six
+                      hours; half of that with --seconds 2
   bench.py seed,one --python ~/peers/bin/python --rounds 3 --seconds 2 --only handwound,granian
   bench.py idle --idle 5000 --json peers.json       measure a part again; the rest of peers.json stays
   bench.py --draw --json peers.json --report page.md                 draw again, measure nothing

@@ -7,6 +7,7 @@ import platform
 import re
 
 import measure
+from scenarios.base import base_name
 
 FORM = 2
 
@@ -51,7 +52,9 @@ def about(interpreters, load):
     model = re.search(r"model name\s*: (.*)", measure.read("/proc/cpuinfo") or "")
     versions = {}
     for one in interpreters:
-        versions.update({name + one.suffix: version for name, version in one.packages.items()})
+        named = {name + one.suffix: version for name, version in one.packages.items()}
+        # Who is on a second Python too, in the same version, is named once.
+        versions.update({name: version for name, version in named.items() if versions.get(base_name(name)) != version})
     return {
         "date": datetime.date.today().isoformat(),
         "cpu": model.group(1) if model else platform.processor() or platform.machine(),

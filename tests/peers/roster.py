@@ -110,14 +110,22 @@ def handwound_peers(many):
     return made
 
 
+def why_not(peer, need):
+    """Why a server cannot do what is needed, or None."""
+    if need.workers > 1 and "{workers}" not in peer.command:
+        return "has one process"
+    if need.tls and not peer.tls:
+        return "speaks no TLS, or needs a proxy for it"
+    if need.idle and peer.idle is None:
+        return "closes after each answer"
+    return None
+
+
 def fill(peer, need, words):
     """The command's words, with {port} left in them. A ValueError says why this server cannot do what is needed."""
-    if need.workers > 1 and "{workers}" not in peer.command:
-        raise ValueError("has one process")
-    if need.tls and not peer.tls:
-        raise ValueError("speaks no TLS, or needs a proxy for it")
-    if need.idle and peer.idle is None:
-        raise ValueError("closes after each answer")
+    why = why_not(peer, need)
+    if why:
+        raise ValueError(why)
     own = peer.command.startswith("{handwound}")
     more = [peer.tls if need.tls else PLAIN if own else "", peer.idle if need.idle else ""]
     known = dict(words, threads=need.threads, workers=need.workers, module=need.module, port="{port}", more="")

@@ -159,12 +159,15 @@ class Run:
         running = []
         try:
             for server in tried:
+                # Starting takes CPU time too, which would disturb others who measure.
+                self.quiet.begin()
                 try:
                     server.start(self.cpus(pinned)[0], self.folder)
                     running.append(server)
                 except Unusable as problem:
                     missing[server.name] = str(problem)
                     say(f"left out: {server.name}: {problem}")
+                self.quiet.end(ADMISSION_SECONDS)
             yield running, missing
         finally:
             stop_all(tried)

@@ -32,8 +32,8 @@ class Soak(Scenario):
         for server in tried:
             entry = tables["memory"][server.name] = {"rounds": [], "notes": []}
             try:
-                server.start(run.cpus()[0], run.folder)
                 run.quiet.begin()
+                server.start(run.cpus()[0], run.folder)
                 run.greet(server, "/seed", given.connections)
                 self.sample(run, server, entry)
             except (Unusable, ValueError, OSError) as problem:

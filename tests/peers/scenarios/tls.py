@@ -24,12 +24,15 @@ class Tls(Scenario):
     main, more_is_better = "cpu_us", False
     choice = Choice(floor=False)
 
+    def need(self, given):
+        return Need(given.threads, tls=True)
+
     def steps(self, given):
         return 2 * given.seconds + 0.6, given.rounds * len(LOADS)
 
     def run(self, run):
         given, tables = run.given, {}
-        with run.started(Need(given.threads, tls=True), self.choice) as (secure, missing):
+        with run.started(self.need(given), self.choice) as (secure, missing):
             names = {server.name for server in secure}
             plain_too = Choice(only=names, floor=False)
             plain_too.wants = lambda peer: peer.name in names
