@@ -1,8 +1,8 @@
 """Results as SVG: bars and lines. Pure: results in, strings out.
 
 handwound is red, the floor is hatched and goes through the whole picture as a dashed line, all others are grey-blue. A
-bar ends at the median, with a thin line from the least to the greatest round. A bar that would be too long is cut, which
-two slanted strokes in it tell; its number is that of the whole.
+bar ends at the median, with a thin line from the least to the greatest round. A bar that would be too long is cut,
+which two slanted strokes in it tell; its number is that of the whole.
 """
 
 import math
@@ -125,7 +125,8 @@ def stack(pictures):
     parts, y = [], 0
     for picture in pictures:
         height = int(picture.split('height="', 1)[1].split('"', 1)[0])
-        parts.append(f'<svg y="{y}" height="{height}" width="{WIDTH}">{picture.split(">", 1)[1].rsplit("</svg>", 1)[0]}</svg>')
+        inner = picture.split(">", 1)[1].rsplit("</svg>", 1)[0]
+        parts.append(f'<svg y="{y}" height="{height}" width="{WIDTH}">{inner}</svg>')
         y += height + 12
     return document(max(y, 1), parts, "Peers, side by side")
 
@@ -237,7 +238,8 @@ def curves(found, x, y, baseline):
         places = [(x(number), y(value)) for number, value in found[name] if value]
         path = " ".join(f"{at:.1f},{height:.1f}" for at, height in places)
         dashes = ' stroke-dasharray="5 4"' if name == "floor" else ""
-        yield f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="{width}" stroke-linejoin="round"{dashes}/>'
+        stroke = f'stroke="{colour}" stroke-width="{width}" stroke-linejoin="round"{dashes}'
+        yield f'<polyline points="{path}" fill="none" {stroke}/>'
         if len(places) <= 12:
             for at, height in places:
                 yield f'<circle cx="{at:.1f}" cy="{height:.1f}" r="{width + 0.6}" fill="{colour}"/>'

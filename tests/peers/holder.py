@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Holds idle connections: holder.py PORT NUMBER, then on its standard input lines of `open COUNT`, `use COUNT`, `count`.
+"""Holds idle connections: holder.py PORT NUMBER, then on its input lines of `open COUNT`, `use COUNT`, `count`.
 
 `use` has each new connection make one request. Each line is answered by how many connections are open: fewer than were
-asked for, where the server takes no more or takes too long. Ends, and closes them, at the end of its input. NUMBER is that of
-this process: each has source addresses of its own.
+asked for, where the server takes no more or takes too long. Ends, and closes them, at the end of its input. NUMBER is
+that of this process: each has source addresses of its own.
 """
 
 import select

@@ -13,9 +13,9 @@ ABOUT = """\
 handwound and its peers on the same work, side by side.
 
 Every server is asked whether its answers are right, and then driven by wrk in interleaved rounds: one round of each
-server, then the next round of each. Server and wrk are pinned to a CPU each, so that what is compared is work done by one
-CPU. Tells requests/s, latency, CPU time a request (user and system, of the whole process tree) and memory, as medians
-[least-greatest], and as ratios to the baseline: medians of the ratios of each round.
+server, then the next round of each. Server and wrk are pinned to a CPU each, so that what is compared is work done by
+one CPU. Tells requests/s, latency, CPU time a request (user and system, of the whole process tree) and memory, as
+medians [least-greatest], and as ratios to the baseline: medians of the ratios of each round.
 """
 EPILOG = """\
 examples:
@@ -28,8 +28,8 @@ examples:
   bench.py all --resume --json peers.json           go on where it was interrupted
   bench.py --add 'mine=/path/to/server --port {port}' --baseline granian --paths /seed
 
-`bench.py --list` tells the scenarios. Needs wrk (Debian: apt-get install wrk); CPU time and memory need Linux. Ctrl-C ends
-in order, and leaves what was measured in --json. Exit code: 0 done, 1 nothing to measure, 130 interrupted.
+`bench.py --list` tells the scenarios. Needs wrk (Debian: apt-get install wrk); CPU time and memory need Linux. Ctrl-C
+ends in order, and leaves what was measured in --json. Exit code: 0 done, 1 nothing to measure, 130 interrupted.
 """
 
 
@@ -59,7 +59,7 @@ def parser():
     add("--setup", metavar="DIR", help="make or complete a virtual environment of --python there, and use it; "
         "those of --also-python below it")
     add("--setup-only", action="store_true", help="end after --setup")
-    add("--build", metavar="DIR", help="where the C floor and hyper are compiled (default: in --setup, or target/peers)")
+    add("--build", metavar="DIR", help="where the floor and hyper are compiled (default: in --setup, or target/peers)")
     add("--rust-example", metavar="FILE", help="handwound's example `bench` (default: it is built)")
     add("--wheel", metavar="FILE", help="handwound's wheel, for its size")
 
@@ -69,21 +69,23 @@ def parser():
     add("--warm-up", metavar="S", type=int, default=1, help="seconds not counted, for each server and path; may be 0")
     add("--connections", metavar="N", type=int, default=64, help="kept alive by wrk (default: %(default)s)")
     add("--threads", metavar="N", type=int, default=4, help="of each server that has a pool (default: %(default)s)")
-    add("--many-threads", metavar="N", type=int, default=32, help="in `block`, and of handwound-32t (default: %(default)s)")
+    add("--many-threads", metavar="N", type=int, default=32,
+        help="in `block`, and of handwound-32t (default: %(default)s)")
     add("--idle", metavar="N", type=int, default=50_000,
         help="idle connections, fewer where `ulimit -Hn` allows no more (default: %(default)s)")
     add("--soak", metavar="N", type=int, default=2_000_000, help="requests of the long run (default: %(default)s)")
     add("--server-cpu", metavar="N", type=int, default=0, help="default: %(default)s")
     add("--wrk-cpu", metavar="N", type=int, default=1, help="default: %(default)s")
     add("--unpinned", action="store_true", help="leave server and wrk free to move between CPUs")
-    add("--lock", metavar="FILE", help="hold an exclusive flock on this file while measuring, a minute or so at a time: "
-        "whoever shares the machine, and takes it too, waits")
+    add("--lock", metavar="FILE", help="hold an exclusive flock on this file while measuring, a minute or so at a "
+        "time: whoever shares the machine, and takes it too, waits")
 
     add = made.add_argument_group("results").add_argument
     add("--json", metavar="FILE", help="keep every round there; what it has of other scenarios stays")
     add("--resume", action="store_true", help="leave out the scenarios that --json has")
     add("--draw", action="store_true", help="measure nothing: write --report, --markdown and --svg from --json")
-    add("--report", metavar="FILE", help="write the page of the documentation there, its pictures in a folder beside it")
+    add("--report", metavar="FILE",
+        help="write the page of the documentation there, its pictures in a folder beside it")
     add("--markdown", metavar="FILE", help="write the tables there")
     add("--svg", metavar="FILE", help="write the bars of all scenarios there")
     return made

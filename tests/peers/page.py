@@ -34,7 +34,8 @@ python3 tests/peers/bench.py all --setup ~/peers --json peers.json --report perf
 ```
 
 This makes a virtual environment with all servers, measures every scenario on this page, and writes the page and its
-pictures anew. `bench.py --list` names the scenarios and `bench.py --help` what can be set; each can be measured for itself:
+pictures anew. `bench.py --list` names the scenarios and `bench.py --help` what can be set; each can be measured for
+itself:
 
 <!-- test: not run: it measures -->
 ```sh
@@ -44,15 +45,15 @@ python3 tests/peers/bench.py all --resume --setup ~/peers --json peers.json --re
 
 How to read it:
 
-- **Rounds are interleaved**: one of each server, then the next of each. × is server/baseline, the median of the ratios of
-  each round, so that drift of the machine cancels out. Other cells are median [least–greatest].
-- **CPU µs/request** is user and system time of the whole process tree. It is steadier than requests/s, which also tell how
-  well server and wrk take turns. **Memory** is that of the tree, libraries counted once.
+- **Rounds are interleaved**: one of each server, then the next of each. × is server/baseline, the median of the ratios
+  of each round, so that drift of the machine cancels out. Other cells are median [least–greatest].
+- **CPU µs/request** is user and system time of the whole process tree. It is steadier than requests/s, which also tell
+  how well server and wrk take turns. **Memory** is that of the tree, libraries counted once.
 - **floor** is a loop of C with a fixed answer, which reads nothing but the end of a head: what is left is the kernel's.
 - Every answer is checked before anything is measured; access logs are off.
 - wrk sends the next request when the last is answered: its p99 at full load is a queue's length, not what a user sees.
-- A name like `weft-313` says that this server ran on another Python, here 3.13, which is somewhat faster or slower by itself.
-  handwound is compared with it only where that server runs on no other.
+- A name like `weft-313` says that this server ran on another Python, here 3.13, which is somewhat faster or slower by
+  itself. handwound is compared with it only where that server runs on no other.
 """
 
 
@@ -157,7 +158,8 @@ def verdict(scenario, servers, baseline):
     said = [f"**{baseline} is not first**: it {amount(scenario, ratios)} of {best}."]
     pooled = compared(scenario, servers, baseline, others(servers, is_pooled=True))
     if pooled and pooled[0] != best:
-        said.append(f"Of those with a pool of threads {pooled[0]} is best; {baseline} {amount(scenario, pooled[1])} of that.")
+        more = amount(scenario, pooled[1])
+        said.append(f"Of those with a pool of threads {pooled[0]} is best; {baseline} {more} of that.")
     variants = [name for name in servers if charts.is_own(name) and name != baseline]
     variant = compared(scenario, servers, best, variants)
     if variant:
@@ -189,12 +191,13 @@ def growth_verdict(scenario, result):
     if None in values:
         return ""
     if not scenario.pictures[0].is_log:
-        return (f"For {result['baseline']}, a request costs {values[-1] / values[0]:.2f} times as much beside {int(last):,}"
-                f" as beside {int(first):,}.")
+        much = f"{values[-1] / values[0]:.2f} times as much"
+        return f"For {result['baseline']}, a request costs {much} beside {int(last):,} as beside {int(first):,}."
     exponent = report.exponent(labels, values)
     how = "in proportion" if 0.9 <= exponent <= 1.1 else "less than in proportion" if exponent < 0.9 else \
         "**more than in proportion**"
-    return f"For {result['baseline']}, the cost grows {how}: at the upper end, twice as many cost {2 ** exponent:.2f} times."
+    twice = f"at the upper end, twice as many cost {2 ** exponent:.2f} times"
+    return f"For {result['baseline']}, the cost grows {how}: {twice}."
 
 
 def sample_verdict(result):
@@ -205,20 +208,21 @@ def sample_verdict(result):
     served = rounds[-1]["million"]
     quarter = next(one for one in rounds if one["million"] >= served / 4)
     grown = rounds[-1]["memory_mib"] - quarter["memory_mib"]
-    return (f"{result['baseline']} has {rounds[-1]['memory_mib']:.1f} MiB after {served:.2f} million requests, {grown:+.2f}"
-            " MiB more than after a quarter of them.")
+    memory = f"{rounds[-1]['memory_mib']:.1f} MiB after {served:.2f} million requests"
+    return f"{result['baseline']} has {memory}, {grown:+.2f} MiB more than after a quarter of them."
 
 
 def glance(found):
     """All scenarios in one table: who comes next to handwound, or before it."""
-    lines = ["## At a glance", "", "How many times as good handwound is as the best of all others, and as the best of those"
-             " that run applications on a pool of threads, as it does; below 1 the other is better.", "",
+    lines = ["## At a glance", "", "How many times as good handwound is as the best of all others, and as the best of",
+             "those that run applications on a pool of threads, as it does; below 1 the other is better.", "",
              "| scenario | by | of all | × | with a pool | × |", "| --- | --- | --- | ---: | --- | ---: |"]
     for scenario, result in report.measured(found):
         if scenario.kind != "rounds":
             continue
         for label, servers in result["tables"].items():
-            row = [scenario.title if len(result["tables"]) == 1 else f"{scenario.title}: {label}", METRICS[scenario.main]]
+            title = scenario.title if len(result["tables"]) == 1 else f"{scenario.title}: {label}"
+            row = [title, METRICS[scenario.main]]
             for is_pooled in (False, True):
                 against = compared(scenario, servers, result["baseline"], others(servers, is_pooled))
                 row += [against[0], times(against[1])] if against else ["", ""]

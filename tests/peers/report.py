@@ -186,4 +186,5 @@ def settings_line(result):
 
 def all_bars(found):
     """The bars of all scenarios, as one picture."""
-    return charts.stack([picture for scenario, result in measured(found) for _, picture in charts.bars_of(scenario, result)])
+    drawn = [charts.bars_of(scenario, result) for scenario, result in measured(found)]
+    return charts.stack([picture for pictures in drawn for _, picture in pictures])

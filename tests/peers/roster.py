@@ -7,8 +7,9 @@ from collections import namedtuple
 Need = namedtuple("Need", "threads workers tls idle module", defaults=(4, 1, False, False, "apps"))
 
 # One way to run a server. In `command` {python}, {bin} (its scripts), {prefix}, {port}, {threads}, {workers} and
-# {module} are replaced. `tls` is what makes it speak TLS, `idle` what lets it keep very many idle connections for minutes
-# (None where nothing does, or where it does so by itself: `keeps_idle`). `of` is the server of which this is a variant.
+# {module} are replaced. `tls` is what makes it speak TLS, `idle` what lets it keep very many idle connections for
+# minutes (None where nothing does, or where it does so by itself: `keeps_idle`). `of` is the server of which this is
+# a variant.
 Peer = namedtuple("Peer", "name package command tls idle of", defaults=(None, "", None))
 
 # What each needs from the package index. fastwsgi imports pkg_resources.
@@ -69,8 +70,8 @@ PEERS = [
          "--cert {cert} --key {key}"),
     Peer("fastwsgi", "fastwsgi", "{python} serve.py fastwsgi {port} {threads} {module} {more}"),
     Peer("fastpysgi", "fastpysgi", "{python} serve.py fastpysgi {port} {threads} {module} {more}"),
-    Peer("waitress", "waitress", "{python} -m waitress --listen 127.0.0.1:{port} --threads {threads} {more} {module}:app",
-         None, "--connection-limit 60000 --channel-timeout 600 --asyncore-use-poll"),
+    Peer("waitress", "waitress", "{python} -m waitress --listen 127.0.0.1:{port} --threads {threads} {more}"
+         " {module}:app", None, "--connection-limit 60000 --channel-timeout 600 --asyncore-use-poll"),
     Peer("cheroot", "cheroot", "{python} serve.py cheroot {port} {threads} {module} {more}", None, "--idle"),
     # As its users start it, with its pool of 5 to 20 threads; and with as many threads as the others. It logs to its
     # standard output: a log file it would rotate, and a device that stood in for one it would rename.

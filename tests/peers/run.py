@@ -14,7 +14,7 @@ from servers import HERE, Server, Unusable, say, stop_all
 
 
 class Quiet:
-    """An exclusive lock that measurements hold, so that others who take it wait; for a while at a time, not for each."""
+    """An exclusive lock that measurements hold, so that others who take it wait; for a while at a time."""
 
     SECONDS_MAX = 75
 
@@ -211,7 +211,7 @@ class Run:
         return tables
 
     def wrk(self, server, path, seconds, connections, pinned=True, script=None, headers=()):
-        """One run of wrk with what the server spent on it. CPU time covers all it did meanwhile, connecting included."""
+        """One run of wrk, and what the server spent on it: on all that it did meanwhile, connecting included."""
         before = measure.Cpu(server.process.pid)
         started = measure.start_wrk(server.url(path), seconds, connections, self.cpus(pinned)[1], script, headers)
         one = measure.end_of_wrk(started)

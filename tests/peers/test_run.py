@@ -1,10 +1,12 @@
 """Tests of who takes part, of rounds, of options and of files. Nothing is started and nothing is waited for."""
 
+import io
 import json
 import os
 import tempfile
 import unittest
 from types import SimpleNamespace
+from unittest import mock
 
 import answers
 import apps
@@ -35,7 +37,8 @@ def a_run(words=(), interpreters=None, built=None):
 
 class Who(unittest.TestCase):
     def test_only_what_is_installed_is_tried_and_the_rest_is_named(self):
-        made = a_run(["--add", "mine='/my server' {port}"], [interpreter({"twisted": "1"})], {"floor": "/tmp dir/floor"})
+        words = ["--add", "mine='/my server' {port}"]
+        made = a_run(words, [interpreter({"twisted": "1"})], {"floor": "/tmp dir/floor"})
         tried, missing = made.servers(Need(), Choice(variants="all"))
         self.assertEqual([one.name for one in tried], ["twistd", "twisted", "mine", "floor"])
         self.assertEqual(tried[0].command[0], "/v/bin/twistd")
@@ -82,7 +85,8 @@ class Who(unittest.TestCase):
         words = {**interpreter({}).words(), "cert": "c.pem", "key": "k.pem", "here": "/h", "handwound": "/b/handwound",
                  "floor": "f", "hyper": "h", "example": "e"}
         for peer in [*roster.handwound_peers(32), *roster.PEERS, *roster.RUST, roster.FLOOR]:
-            for need in (Need(), Need(threads=32), Need(workers=2), Need(tls=True), Need(idle=True), Need(module="stamped")):
+            needs = [{}, {"threads": 32}, {"workers": 2}, {"tls": True}, {"idle": True}, {"module": "stamped"}]
+            for need in [Need(**one) for one in needs]:
                 try:
                     command = roster.fill(peer, need, words)
                 except ValueError:
@@ -104,7 +108,8 @@ class Rounds(unittest.TestCase):
     def go(self, one, names=("a", "b"), rounds=2, admit=lambda server: None):
         made = a_run(["--rounds", str(rounds)])
         servers = [SimpleNamespace(name=name) for name in names]
-        return made.rounds(servers, ["/seed"], admit, one, 1, "test")["/seed"]
+        with mock.patch("run.say"):
+            return made.rounds(servers, ["/seed"], admit, one, 1, "test")["/seed"]
 
     def test_rounds_are_interleaved(self):
         order = []
@@ -203,8 +208,6 @@ class Files(unittest.TestCase):
 
 class Requests(unittest.TestCase):
     def ask(self, path, body=b""):
-        import io
-
         heads = []
         environ = {"PATH_INFO": path, "CONTENT_LENGTH": str(len(body)), "wsgi.input": io.BytesIO(body)}
         answer = b"".join(apps.app(environ, lambda *head: heads.append(head)))
@@ -244,8 +247,6 @@ class IdleOnes(unittest.TestCase):
         class Started(list):
             def append(self, process):
                 super().append(len(self))
-
-        import unittest.mock as mock
 
         holders.processes = Started()
         with mock.patch("scenarios.idle.subprocess.Popen"):

@@ -1,7 +1,7 @@
 """What scenarios have in common. A result is a dict that JSON can hold; report.py knows no more than these:
 
-`tables` maps a label to servers, a server to its `rounds` and `notes`; a round maps a metric to a number. `missing` says
-who was left out and why, `baseline` to whom the ratios are, `settings` what was measured how.
+`tables` maps a label to servers, a server to its `rounds` and `notes`; a round maps a metric to a number. `missing`
+says who was left out and why, `baseline` to whom the ratios are, `settings` what was measured how.
 """
 
 from collections import namedtuple
@@ -56,8 +56,8 @@ def base_name(name):
 class Scenario:
     """One thing to measure. `run(run)` returns a result; everything else is for --list and for the report."""
 
-    # `rounds`: a table a label. `growth`: the labels are numbers, and one table has them all. `samples`: rounds are samples
-    # of one run.
+    # `rounds`: a table a label. `growth`: the labels are numbers, and one table has them all. `samples`: rounds are
+    # samples of one run.
     kind = "rounds"
     columns = [RPS, CPU, P50, P99, MEMORY]
     pictures = [RPS_BARS, CPU_BARS]

@@ -70,7 +70,8 @@ class Segments(Growth):
                    str(run.given.seconds), str(self.connections)]
         before = measure.Cpu(server.process.pid)
         done = subprocess.run(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=measure.prepared(run.cpus()[1])
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            preexec_fn=measure.prepared(run.cpus()[1]),
         )
         if done.returncode:
             raise ValueError((done.stderr.strip().splitlines() or ["no message"])[-1])
@@ -81,12 +82,14 @@ class Segments(Growth):
 
 
 ALL = [
-    Growth("growth-request", "Larger and larger request bodies", "A POST whose body the application reads as a whole, from"
-           " 1 KiB to 4 MiB. The dotted line is proportional growth.", "/length", SIZES, "bytes of the request body"),
-    Growth("growth-response", "Larger and larger responses", "A response in one piece, from 1 KiB to 4 MiB. The dotted line"
-           " is proportional growth.", "/bytes", SIZES, "bytes of the response body"),
-    Segments("growth-segments", "Request bodies in more and more segments", "A POST of 64 KiB, sent in 1 to 1,024 segments,"
-             " each a packet of its own. The dotted line is proportional growth.", "/length", PIECES, "segments"),
-    Growth("growth-pieces", "Responses in more and more pieces", "A response of 64 KiB that the application yields in 1 to"
-           " 1,024 pieces. The dotted line is proportional growth.", "/pieces", PIECES, "pieces"),
+    Growth("growth-request", "Larger and larger request bodies", "A POST whose body the application reads as a"
+           " whole, from 1 KiB to 4 MiB. The dotted line is proportional growth.", "/length", SIZES,
+           "bytes of the request body"),
+    Growth("growth-response", "Larger and larger responses", "A response in one piece, from 1 KiB to 4 MiB. The"
+           " dotted line is proportional growth.", "/bytes", SIZES, "bytes of the response body"),
+    Segments("growth-segments", "Request bodies in more and more segments", "A POST of 64 KiB, sent in 1 to 1,024"
+             " segments, each a packet of its own. The dotted line is proportional growth.", "/length", PIECES,
+             "segments"),
+    Growth("growth-pieces", "Responses in more and more pieces", "A response of 64 KiB that the application yields"
+           " in 1 to 1,024 pieces. The dotted line is proportional growth.", "/pieces", PIECES, "pieces"),
 ]

@@ -183,10 +183,10 @@ class Growing(Idle):
 
 
 ALL = [
-    Idle("idle", "Idle connections", "Thousands of idle connections beside 64 active ones: how much memory of the server's"
-         " own each of them takes (anonymous pages of all its processes; the kernel's part is the same for all), and what"
-         " they do to the active ones. A connection has either never sent anything, or has made one request. Timeouts and"
-         " limits are set so that none is closed."),
-    Growing("growth-idle", "More and more idle connections", "CPU time of a request on 64 active connections, beside more"
-            " and more idle ones that were used once: flat, if nobody looks at who has nothing to say."),
+    Idle("idle", "Idle connections", "Thousands of idle connections beside 64 active ones: how much memory of the"
+         " server's own each of them takes (anonymous pages of all its processes; the kernel's part is the same"
+         " for all), and what they do to the active ones. A connection has either never sent anything, or has made"
+         " one request. Timeouts and limits are set so that none is closed."),
+    Growing("growth-idle", "More and more idle connections", "CPU time of a request on 64 active connections,"
+            " beside more and more idle ones that were used once: flat, if nobody looks at who has nothing to say."),
 ]

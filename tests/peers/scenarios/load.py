@@ -3,10 +3,8 @@
 import os
 
 from roster import Need
-from scenarios.base import CPU_BARS, P50, Bars, Choice, Column, RPS_BARS, Scenario
+from scenarios.base import CPU_BARS, P50, Bars, Choice, Scenario
 from servers import HERE
-
-FINE = Column("p50_ms", "p50 µs", "{:,.0f}")
 
 
 class Load(Scenario):
@@ -52,9 +50,9 @@ INLINE = ("handwound-inline", "weft-inline", "m0serve-inline")
 
 TUTORIAL = [
     Load("seed", "/seed", "The tutorial's application", "The WSGI tutorial's application: thirteen bytes, no"
-         " `Content-Length`. Server and wrk have a CPU each. Whose name ends in `-inline` runs the application on the"
-         " thread of its connections, as bjoern, freastal, fastwsgi and fastpysgi always do: one request that waits holds"
-         " up all. `-default` has 5 to 20 threads, `-32t` 32.", choice=Choice(variants="all")),
+         " `Content-Length`. Server and wrk have a CPU each. Whose name ends in `-inline` runs the application on"
+         " the thread of its connections, as bjoern, freastal, fastwsgi and fastpysgi always do: one request that"
+         " waits holds up all. `-default` has 5 to 20 threads, `-32t` 32.", choice=Choice(variants="all")),
     Load("seed-unpinned", "/seed", "The same, unpinned", "The same without pinning: server and wrk are free to move"
          " between the CPUs, and get into each other's way as the kernel likes.", pinned=False,
          choice=Choice(variants="all")),
@@ -73,11 +71,12 @@ OTHERS = [
          choice=Choice(variants=INLINE, floor=False)),
     Load("flask", "/flask", "Flask", "A JSON answer by Flask: most of the time is Flask's own.",
          choice=Choice(variants=INLINE, floor=False)),
-    Rust("rust", "/seed", "Applications in Rust", "The tutorial's answer by a Rust closure on handwound (`bench.rs` among"
-         " its examples: a pool, or none) and by hyper on tokio's `current_thread` runtime, which answers where it reads"
-         " (`hyper`), or hands each request to a pool of blocking threads (`hyper-pooled`).", choice=Choice("rust")),
-    Load("workers", "/seed", "Two processes", "Two worker processes, unpinned: on a machine with two CPUs they share them"
-         " with wrk.", workers=2, pinned=False),
-    One("one", "/seed", "One connection", "One connection, one request at a time: nothing can be batched, each hand-off"
-        " is paid for in full.", connections=1, choice=Choice(variants=INLINE)),
+    Rust("rust", "/seed", "Applications in Rust", "The tutorial's answer by a Rust closure on handwound"
+         " (`bench.rs` among its examples: a pool, or none) and by hyper on tokio's `current_thread` runtime,"
+         " which answers where it reads (`hyper`), or hands each request to a pool of blocking threads"
+         " (`hyper-pooled`).", choice=Choice("rust")),
+    Load("workers", "/seed", "Two processes", "Two worker processes, unpinned: on a machine with two CPUs they"
+         " share them with wrk.", workers=2, pinned=False),
+    One("one", "/seed", "One connection", "One connection, one request at a time: nothing can be batched, each"
+        " hand-off is paid for in full.", connections=1, choice=Choice(variants=INLINE)),
 ]

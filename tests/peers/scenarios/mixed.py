@@ -44,7 +44,8 @@ class Mixed(Scenario):
 
         with run.started(self.need(given), self.choice) as (running, missing):
             tables = run.rounds(
-                running, ["/seed"], lambda server: run.greet(server, "/seed", QUICK), one, self.steps(given)[0], self.name
+                running, ["/seed"], lambda server: run.greet(server, "/seed", QUICK), one, self.steps(given)[0],
+                self.name,
             )
         result = self.result(run, tables, missing)
         result["settings"].update(connections=f"{QUICK} + {SLOW}")
@@ -52,7 +53,7 @@ class Mixed(Scenario):
 
 
 ALL = [
-    Mixed("mixed", "Quick requests beside slow ones", f"{QUICK} connections ask for the tutorial's application, alone and"
-          f" then beside {SLOW} connections whose requests sleep for 10 ms each. Four threads, but where the name says"
-          " otherwise."),
+    Mixed("mixed", "Quick requests beside slow ones", f"{QUICK} connections ask for the tutorial's application,"
+          f" alone and then beside {SLOW} connections whose requests sleep for 10 ms each. Four threads, but where"
+          " the name says otherwise."),
 ]

@@ -9,6 +9,7 @@ from servers import HERE, Unusable, stop_all
 
 PATHS = ["/seed", "/echo", "/stream", "/hello"]
 SAMPLES = 40
+SERVERS = ("handwound", "granian", "gunicorn", "freastal", "bjoern", "peregrine", "waitress")
 
 
 class Soak(Scenario):
@@ -21,7 +22,7 @@ class Soak(Scenario):
     ]
     pictures = [Lines("memory_mib", "memory, MiB", "million requests", False)]
     main, more_is_better = "memory_mib", False
-    choice = Choice(only=("handwound", "granian", "gunicorn", "freastal", "bjoern", "peregrine", "waitress"), floor=False)
+    choice = Choice(only=SERVERS, floor=False)
 
     def steps(self, given):
         return 1.1, SAMPLES
@@ -44,7 +45,7 @@ class Soak(Scenario):
         return self.result(run, tables, missing)
 
     def sample(self, run, server, entry):
-        """Until there were --soak requests; a slow server has had enough after as many samples as a quick one may have."""
+        """Until there were --soak requests, or so many samples: a slow server would go on for hours."""
         served = 0
         for number in range(SAMPLES * 3):
             run.quiet.begin()
@@ -67,6 +68,6 @@ class Soak(Scenario):
 
 
 ALL = [
-    Soak("soak", "Memory over a long run", "The tutorial's application, echo, stream and hello in turn, a second each, until"
-         " so many requests have come; memory after each second."),
+    Soak("soak", "Memory over a long run", "The tutorial's application, echo, stream and hello in turn, a second"
+         " each, until so many requests have come; memory after each second."),
 ]

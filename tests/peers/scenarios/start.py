@@ -1,7 +1,9 @@
 """How long a server takes to start, and how large it is."""
 
+import json
 import os
 import socket
+import subprocess
 import time
 import zlib
 
@@ -102,7 +104,8 @@ class Size(Scenario):
             missing["handwound"] = f"no {command}"
         if run.given.wheel:
             found = os.path.getsize(run.given.wheel) / (1 << 20)
-            table["handwound-wheel"] = {"rounds": [{"installed_mib": None, "packed_mib": found, "errors": ""}], "notes": []}
+            wheel = {"installed_mib": None, "packed_mib": found, "errors": ""}
+            table["handwound-wheel"] = {"rounds": [wheel], "notes": []}
         for interpreter in run.interpreters:
             for package, files in package_files(interpreter).items():
                 if package not in ("flask", "twisted"):
@@ -124,9 +127,6 @@ def size(paths, note):
 
 def package_files(interpreter):
     """The files of each server's package, without what it depends on."""
-    import json
-    import subprocess
-
     script = (
         "import importlib.metadata as m, json, os\nfound = {}\n"
         f"for name in {sorted(interpreter.packages)!r}:\n"
@@ -139,8 +139,9 @@ def package_files(interpreter):
 
 
 ALL = [
-    Start("start", "Starting", "From the start of the process until the application's import begins, until a connection is"
-          " accepted, and until the first answer has come."),
-    Size("size", "Size", "What is installed of a server itself, without the packages it depends on and without Python; and"
-         " the same deflated, as in a wheel. The command of handwound has the names of its functions for tracebacks."),
+    Start("start", "Starting", "From the start of the process until the application's import begins, until a"
+          " connection is accepted, and until the first answer has come."),
+    Size("size", "Size", "What is installed of a server itself, without the packages it depends on and without"
+         " Python; and the same deflated, as in a wheel. The command of handwound has the names of its functions"
+         " for tracebacks."),
 ]

@@ -63,6 +63,7 @@ class Tls(Scenario):
 
 
 ALL = [
-    Tls("tls", "HTTPS", "The tutorial's application, 1 MiB in one piece, and a connection with a handshake for each request,"
-        " over TLS 1.3 where both can, with a self-signed ECDSA certificate; and the same without TLS in the same round."),
+    Tls("tls", "HTTPS", "The tutorial's application, 1 MiB in one piece, and a connection with a handshake for"
+        " each request, over TLS 1.3 where both can, with a self-signed ECDSA certificate; and the same without"
+        " TLS in the same round."),
 ]
