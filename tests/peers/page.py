@@ -1,6 +1,7 @@
 """The page of the documentation about speed, and its pictures. Pure: results in, the text of files out."""
 
 import os
+from collections import namedtuple
 
 import charts
 import report
@@ -10,7 +11,8 @@ from scenarios.base import base_name
 # They run the application on the thread of their connections.
 NO_POOL = ("bjoern", "freastal", "fastwsgi", "fastpysgi", "weft-inline", "m0serve-inline", "hyper", "handwound-inline",
            "handwound-rust-inline")
-# Level, if the rounds' ratios are not all on one side.
+# What servers are compared by, and in which words. Level, if the rounds' ratios are not all on one side.
+Metric = namedtuple("Metric", "key more_is_better")
 METRICS = {"rps": "requests/s", "cpu_us": "CPU time", "p50_ms": "median latency", "mixed_rps": "requests/s",
            "bytes": "memory a connection", "memory_mib": "memory", "answer_ms": "time to the first answer",
            "installed_mib": "space"}
@@ -114,14 +116,20 @@ def machine(found):
             f" {when}. {named}.\n")
 
 
-def compared(scenario, servers, baseline, names):
+def judged(scenario):
+    """By which metrics servers are compared: what a scenario is about, and CPU time where it is about requests/s."""
+    found = [Metric(scenario.main, scenario.more_is_better)]
+    return [*found, Metric("cpu_us", False)] if found[0].key == "rps" else found
+
+
+def compared(metric, servers, baseline, names):
     """(the best of `names`, how many times as good the baseline is: a spread), or None."""
-    names = [name for name in names if report.median(servers[name], scenario.main) is not None]
+    names = [name for name in names if report.median(servers[name], metric.key) is not None]
     if baseline not in servers or not names:
         return None
-    best = report.best_first({name: servers[name] for name in names}, scenario.main, scenario.more_is_better)[0]
-    own, other = (report.series(servers[name], scenario.main) for name in (baseline, best))
-    ratios = paired_ratios(own, other) if scenario.more_is_better else paired_ratios(other, own)
+    best = report.best_first({name: servers[name] for name in names}, metric.key, metric.more_is_better)[0]
+    own, other = (report.series(servers[name], metric.key) for name in (baseline, best))
+    ratios = paired_ratios(own, other) if metric.more_is_better else paired_ratios(other, own)
     return ratios and (best, ratios)
 
 
@@ -140,38 +148,39 @@ def verdicts(scenario, result):
         return [sample_verdict(result)]
     found = []
     for label, servers in result["tables"].items():
-        said = verdict(scenario, servers, result["baseline"])
-        if said:
+        said = [verdict(metric, servers, result["baseline"]) for metric in judged(scenario)]
+        if any(said):
+            said = " ".join(filter(None, said))
             found.append(f"- {label}: {said}" if len(result["tables"]) > 1 else said)
     return found
 
 
-def verdict(scenario, servers, baseline):
-    against = compared(scenario, servers, baseline, others(servers))
+def verdict(metric, servers, baseline):
+    against = compared(metric, servers, baseline, others(servers))
     if not against:
         return None
     best, ratios = against
     if ratios.least > 1:
-        return f"**{baseline} is first**: it {amount(scenario, ratios)} of {best}, the next."
+        return f"**{baseline} is first**: it {amount(metric, ratios)} of {best}, the next."
     if ratios.greatest >= 1:
-        return f"**{baseline} and {best} are level**: it {amount(scenario, ratios)} of {best}, now more, now less."
-    said = [f"**{baseline} is not first**: it {amount(scenario, ratios)} of {best}."]
-    pooled = compared(scenario, servers, baseline, others(servers, is_pooled=True))
+        return f"**{baseline} and {best} are level**: it {amount(metric, ratios)} of {best}, now more, now less."
+    said = [f"**{baseline} is not first**: it {amount(metric, ratios)} of {best}."]
+    pooled = compared(metric, servers, baseline, others(servers, is_pooled=True))
     if pooled and pooled[0] != best:
-        more = amount(scenario, pooled[1])
+        more = amount(metric, pooled[1])
         said.append(f"Of those with a pool of threads {pooled[0]} is best; {baseline} {more} of that.")
     variants = [name for name in servers if charts.is_own(name) and name != baseline]
-    variant = compared(scenario, servers, best, variants)
+    variant = compared(metric, servers, best, variants)
     if variant:
-        said.append(f"{variant[0]} {amount(scenario, inverse(variant[1]))} of {best}.")
+        said.append(f"{variant[0]} {amount(metric, inverse(variant[1]))} of {best}.")
     return " ".join(said)
 
 
-def amount(scenario, ratios):
+def amount(metric, ratios):
     """How much the baseline has or needs of a metric, where `ratios` is how many times as good it is."""
-    if scenario.more_is_better:
-        return f"has {spans(ratios)} times the {METRICS[scenario.main]}"
-    return f"needs {spans(inverse(ratios))} times the {METRICS[scenario.main]}"
+    if metric.more_is_better:
+        return f"has {spans(ratios)} times the {METRICS[metric.key]}"
+    return f"needs {spans(inverse(ratios))} times the {METRICS[metric.key]}"
 
 
 def inverse(ratios):
@@ -222,11 +231,12 @@ def glance(found):
             continue
         for label, servers in result["tables"].items():
             title = scenario.title if len(result["tables"]) == 1 else f"{scenario.title}: {label}"
-            row = [title, METRICS[scenario.main]]
-            for is_pooled in (False, True):
-                against = compared(scenario, servers, result["baseline"], others(servers, is_pooled))
-                row += [against[0], times(against[1])] if against else ["", ""]
-            lines.append("| " + " | ".join(row) + " |")
+            for metric in judged(scenario):
+                row, title = [title, METRICS[metric.key]], ""
+                for is_pooled in (False, True):
+                    against = compared(metric, servers, result["baseline"], others(servers, is_pooled))
+                    row += [against[0], times(against[1])] if against else ["", ""]
+                lines.append("| " + " | ".join(row) + " |")
     behind = not_first(found)
     if behind:
         lines += ["", "Where handwound is not first:", "", *behind]
@@ -238,10 +248,11 @@ def not_first(found):
     lines = []
     for scenario, result in report.measured(found):
         for label, servers in result["tables"].items() if scenario.kind == "rounds" else ():
-            against = compared(scenario, servers, result["baseline"], others(servers))
-            if against and against[1].greatest < 1:
-                title = scenario.title if len(result["tables"]) == 1 else f"{scenario.title}, {label}"
-                lines.append(f"- {title}: {verdict(scenario, servers, result['baseline']).partition(': ')[2]}")
+            title = scenario.title if len(result["tables"]) == 1 else f"{scenario.title}, {label}"
+            for metric in judged(scenario):
+                against = compared(metric, servers, result["baseline"], others(servers))
+                if against and against[1].greatest < 1:
+                    lines.append(f"- {title}: {verdict(metric, servers, result['baseline']).partition(': ')[2]}")
     return lines
 
 

@@ -161,7 +161,7 @@ class Charts(unittest.TestCase):
 
 class Verdicts(unittest.TestCase):
     def verdict(self, table, name="seed"):
-        return page.verdict(BY_NAME[name], table, "handwound")
+        return page.verdict(page.judged(BY_NAME[name])[0], table, "handwound")
 
     def test_first_only_if_every_round_says_so(self):
         self.assertIn("is first**: it has 2.00 times the requests/s of peer",

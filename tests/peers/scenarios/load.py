@@ -53,8 +53,8 @@ TUTORIAL = [
          " `Content-Length`. Server and wrk have a CPU each. Whose name ends in `-inline` runs the application on"
          " the thread of its connections, as bjoern, freastal, fastwsgi and fastpysgi always do: one request that"
          " waits holds up all. `-default` has 5 to 20 threads, `-32t` 32.", choice=Choice(variants="all")),
-    Load("seed-unpinned", "/seed", "The same, unpinned", "The same without pinning: server and wrk are free to move"
-         " between the CPUs, and get into each other's way as the kernel likes.", pinned=False,
+    Load("seed-unpinned", "/seed", "The tutorial's application, unpinned", "The same without pinning: server and wrk are"
+         " free to move between the CPUs, and get into each other's way as the kernel likes.", pinned=False,
          choice=Choice(variants="all")),
 ]
 OTHERS = [
