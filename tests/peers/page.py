@@ -29,7 +29,7 @@ yourself, and where handwound is not first.
 HOW = """\
 ## How to repeat it
 
-<!-- test: not run: it installs twenty servers and measures for some hours -->
+<!-- test: not run: it installs sixteen servers and measures for some hours -->
 ```sh
 cargo build --release
 python3 tests/peers/bench.py all --setup ~/peers --json peers.json --report performance.md
@@ -96,7 +96,7 @@ def section(scenario, result, pictures, folder):
         lines += [f"**{heading}**", ""] if heading else []
         lines += [report.markdown_table(table), ""]
     if result["missing"]:
-        lines += ["Left out: " + "; ".join(f"{name} ({why})" for name, why in result["missing"].items()) + ".", ""]
+        lines += ["Left out: " + "; ".join(report.left_out(result)) + ".", ""]
     return "\n".join([*lines, "</details>", ""])
 
 

@@ -4,6 +4,7 @@
 """
 
 import math
+import re
 
 import charts
 from measure import paired_ratios, spread
@@ -40,7 +41,17 @@ def remarks(server):
         for complaint in filter(None, (one.get("errors") or "").split(", ")):
             kind, count = complaint.rsplit(" ", 1)
             totals[kind] = totals.get(kind, 0) + int(count)
-    return "; ".join(server["notes"] + [f"wrk: {kind} errors {count:,}" for kind, count in totals.items()])
+    notes = [without_folders(note) for note in server["notes"]]
+    return "; ".join(notes + [f"wrk: {kind} errors {count:,}" for kind, count in totals.items()])
+
+
+def without_folders(text):
+    """What logs say of this machine's folders is nobody's business elsewhere; file names stay."""
+    return re.sub(r"(?<![\w.])(?:/[\w.+-]+){2,}/", "…/", text)
+
+
+def left_out(result):
+    return [f"{name} ({without_folders(why)})" for name, why in result["missing"].items()]
 
 
 def best_first(servers, key="rps", more_is_better=True):
@@ -171,7 +182,7 @@ def markdown(found):
             lines += [f"### {heading}", ""] if heading else []
             lines += [markdown_table(table), ""]
         if result["missing"]:
-            lines += ["Left out:", ""] + [f"- {name}: {why}" for name, why in result["missing"].items()]
+            lines += ["Left out:", ""] + [f"- {one}" for one in left_out(result)]
     return "\n".join(lines).rstrip() + "\n"
 
 

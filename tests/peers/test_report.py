@@ -60,6 +60,10 @@ class Tables(unittest.TestCase):
             report.remarks(rounds(1, 2, errors="read 7, non-2xx 3")), "wrk: read errors 14; wrk: non-2xx errors 6"
         )
 
+    def test_folders_of_this_machine_are_not_told(self):
+        said = report.without_folders('does not answer /length/65536; File "/home/me/v3.11/lib/cli.py", line 4; a/b/c/d')
+        self.assertEqual(said, 'does not answer /length/65536; File "…/cli.py", line 4; a/b/c/d')
+
     def test_growth_stands_in_one_table_with_how_the_cost_has_grown(self):
         tables = {"1024": {"handwound": costs(2)}, "4096": {"handwound": costs(3)}, "16384": {"handwound": costs(6)}}
         heading, row = report.growth_rows(tables, BY_NAME["growth-response"])
@@ -79,7 +83,7 @@ class Tables(unittest.TestCase):
         text = report.markdown(found(seed=result(
             {"/seed": {"handwound": rounds(10), "a|b": rounds(5)}}, {"uwsgi": "not installed"}
         )))
-        for wanted in ("| handwound | 10 | 1.00 |", "| a\\|b |", "- uwsgi: not installed", "2 rounds of 1 s"):
+        for wanted in ("| handwound | 10 | 1.00 |", "| a\\|b |", "- uwsgi (not installed)", "2 rounds of 1 s"):
             self.assertIn(wanted, text)
 
 
