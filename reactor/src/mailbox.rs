@@ -217,6 +217,14 @@ impl Notifier {
         Notifier { remote, connection }
     }
 
+    pub(crate) fn redirect(&mut self, remote: &Remote, connection: ConnectionId) -> bool {
+        let is_of = self.remote.is(remote);
+        if is_of {
+            self.connection = connection;
+        }
+        is_of
+    }
+
     /// [`Protocol::notified`](crate::Protocol::notified) runs in one of the loop's next turns; nothing happens if
     /// the connection is gone by then. Never blocks.
     pub fn notify(&self) {

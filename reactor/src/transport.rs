@@ -10,6 +10,7 @@ use bytes::Bytes;
 use crate::event_loop::WeakLoop;
 use crate::filter::Session;
 use crate::mailbox::{ConnectionId, Notifier};
+use crate::table::BUFFER_BYTES_MAX;
 use crate::{Address, EventLoop, Outgoing, Time};
 
 /// One end of a connection: what to do when bytes, room or the end come. All calls run on the loop's thread; none
@@ -164,9 +165,20 @@ impl Transport {
         self.event_loop().0.table.spare_buffer()
     }
 
-    /// Leaves a buffer to whichever connection needs one next; what is in it is dropped.
-    pub fn keep_buffer(&self, buffer: Vec<u8>) {
-        self.event_loop().0.table.keep_buffer(buffer);
+    /// Leaves an empty buffer to whichever connection needs one next, if there are so many that idle ones are to have
+    /// none, or if it is a large one. It is taken out with `buffer` only then.
+    pub fn keep_buffer(&self, capacity: usize, buffer: impl FnOnce() -> Vec<u8>) {
+        let event_loop = self.event_loop();
+        let table = &event_loop.0.table;
+        if capacity > 0 && (table.is_crowded() || capacity > BUFFER_BYTES_MAX) {
+            table.keep_buffer(buffer());
+        }
+    }
+
+    /// Has `notifier` call for this connection instead of another one of the same loop, and says whether it was one of
+    /// the same: cheaper than a new one, which is counted where all threads count.
+    pub fn redirect(&self, notifier: &mut Notifier) -> bool {
+        notifier.redirect(self.event_loop().remote(), self.id)
     }
 
     /// Bytes that wait to be written.

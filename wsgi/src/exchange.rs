@@ -219,9 +219,8 @@ impl Exchange {
 
     /// Makes it ready for another request, whose response's head may use the memory of `spent`. Nobody else holds it: see
     /// `Arc::get_mut`.
-    pub(crate) fn reuse(&mut self, notifier: Notifier, spent: Option<ResponseHead>) -> &mut Request {
+    pub(crate) fn reuse(&mut self, spent: Option<ResponseHead>) -> &mut Request {
         self.state.get_mut().expect("nothing panics under the exchange's lock").reset(spent);
-        self.notifier = notifier;
         &mut self.request
     }
 

@@ -40,11 +40,13 @@ impl Request {
         }
     }
 
-    /// It has come on this connection. For an address that is the same nothing is done.
+    /// It has come on this connection.
     pub(crate) fn come_from(&mut self, peer: &Address, local: &Address, secured: Option<Arc<Secured>>) {
         for (mine, new) in [(&mut self.peer, peer), (&mut self.local, local)] {
-            if mine != new {
-                mine.clone_from(new);
+            // The usual case, without a look at what an address of another kind would have to drop.
+            match (mine, new) {
+                (Address::Tcp(mine), Address::Tcp(new)) => *mine = *new,
+                (mine, new) => mine.clone_from(new),
             }
         }
         self.secured = secured;

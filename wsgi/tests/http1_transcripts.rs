@@ -372,9 +372,9 @@ fn a_pipelining_flood_is_not_wanted() {
 fn a_connection_that_gave_its_buffer_away_goes_on() {
     let mut owner = owner();
     owner.receive(b"GET /1 HTTP/1.1\r\nHost: h\r\n\r\nGET /2 HT");
-    assert_eq!(owner.connection.take_buffer(), None);
+    assert_eq!(owner.connection.take_buffer().capacity(), 0);
     owner.receive(b"TP/1.1\r\nHost: h\r\n\r\n");
-    assert!(owner.connection.take_buffer().is_some());
+    assert!(owner.connection.take_buffer().capacity() > 0);
     owner.receive(b"GET /3 HTTP/1.1\r\nHost: h\r\n\r\n");
     assert_eq!(owner.seen.len(), 3);
 }

@@ -130,7 +130,12 @@ impl EventLoop {
         let transport = &mut connection.transport;
         let pending = transport.pending_bytes();
         if pending == 0 {
-            self.0.table.keep_buffer(transport.output.take_buffer());
+            if self.0.table.is_crowded() {
+                self.0.table.keep_buffer(transport.output.take_buffer());
+            } else {
+                transport.output.clear();
+                transport.output.shrink_to(config.read_chunk_bytes);
+            }
         } else {
             transport.output.forget_gone_above(config.output_high_bytes);
         }

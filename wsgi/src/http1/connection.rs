@@ -313,14 +313,19 @@ impl Connection {
         matches!(self.receiving, Receiving::Head) && self.spare.is_none() && self.has_input() && !self.head.has_begun()
     }
 
+    /// How large the buffer of the input is, if there is nothing in it.
+    pub fn spare_bytes(&self) -> usize {
+        if self.has_input() { 0 } else { self.input.capacity() }
+    }
+
     /// Takes out the buffer of the input if there is nothing in it: an idle connection need not have one. The next input
     /// goes into a new one, or into that of [`give_buffer`](Self::give_buffer).
-    pub fn take_buffer(&mut self) -> Option<Vec<u8>> {
-        let is_spare = self.unused().is_empty() && self.input.capacity() > 0;
-        is_spare.then(|| {
-            self.used = 0;
-            std::mem::take(&mut self.input)
-        })
+    pub fn take_buffer(&mut self) -> Vec<u8> {
+        if self.has_input() {
+            return Vec::new();
+        }
+        self.used = 0;
+        std::mem::take(&mut self.input)
     }
 
     /// Whether it has no buffer for its input.

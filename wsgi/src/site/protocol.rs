@@ -8,7 +8,7 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use handwound_reactor::{
-    Address, Closed, Expectation, JobRefused, Notifier, Part, Protocol, ThreadPool, Threads, Time, Transport, Watched,
+    Address, Closed, Expectation, JobRefused, Part, Protocol, ThreadPool, Threads, Time, Transport, Watched,
 };
 
 use super::access::Begun;
@@ -253,10 +253,12 @@ impl HttpProtocol {
         let now = transport.now();
         // What the last request left behind is used again, where nobody else holds it any more.
         let spares = &self.site.spares;
-        let notifier = transport.notifier();
-        let mut spare = spares.exchange(notifier.remote());
-        if let Some(reused) = spare.as_mut().and_then(Arc::get_mut) {
-            let request = reused.reuse(notifier, spares.response_head());
+        let mut spare = spares.exchange();
+        // A site may be served by several loops of a thread; what is left by another one goes.
+        if let Some(reused) = spare.as_mut().and_then(Arc::get_mut)
+            && transport.redirect(&mut reused.notifier)
+        {
+            let request = reused.reuse(spares.response_head());
             spares.keep_head(std::mem::replace(&mut request.head, head));
             request.come_from(transport.peer(), transport.local(), secured(transport));
             match traverse(&self.site.root, &mut reused.request) {
@@ -286,7 +288,7 @@ impl HttpProtocol {
                 self.site.spares.keep_head(request.head);
             }
             Rendered::Pooled { pool, application } => {
-                let link = self.link(notifier, transport);
+                let link = self.link(transport);
                 let exchange = Exchange::new(request, body, application, now, link);
                 self.submit(&pool, Arc::new(exchange), transport);
             }
@@ -294,11 +296,11 @@ impl HttpProtocol {
     }
 
     /// What joins an exchange to this connection.
-    fn link(&self, notifier: Notifier, transport: &Transport) -> Link {
+    fn link(&self, transport: &Transport) -> Link {
         let high_bytes = self.site.config.response_bytes_max.max(1);
         let threads = transport.event_loop().threads();
         Link {
-            notifier,
+            notifier: transport.notifier(),
             gate: threads.gate("response writer"),
             threads,
             watched: self.watched.clone(),
@@ -477,9 +479,8 @@ impl HttpProtocol {
         let receiving = if holds_back { None } else { self.connection().deadline() };
         transport.set_deadline(earlier(sending, receiving));
         if matches!(self.stage, Stage::Idle) {
-            if let Some(buffer) = self.connection().take_buffer() {
-                transport.keep_buffer(buffer);
-            }
+            let connection = self.connection();
+            transport.keep_buffer(connection.spare_bytes(), || connection.take_buffer());
         }
     }
 

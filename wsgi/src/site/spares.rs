@@ -6,8 +6,6 @@
 use std::cell::{RefCell, RefMut};
 use std::sync::Arc;
 
-use handwound_reactor::Remote;
-
 use crate::exchange::{Exchange, Taken};
 use crate::http1::{RequestHead, ResponseHead};
 
@@ -24,10 +22,9 @@ pub(super) struct Spares {
 }
 
 impl Spares {
-    /// An exchange of a loop whose requests are over. Somebody may still hold it: see `Arc::get_mut`.
-    pub(super) fn exchange(&self, of: &Remote) -> Option<Arc<Exchange>> {
-        // A site may be served by several loops of a thread; what is left by another one goes.
-        self.exchanges.borrow_mut().pop().filter(|exchange| exchange.notifier.remote().is(of))
+    /// An exchange whose request is over. Somebody may still hold it: see `Arc::get_mut`.
+    pub(super) fn exchange(&self) -> Option<Arc<Exchange>> {
+        self.exchanges.borrow_mut().pop()
     }
 
     pub(super) fn keep_exchange(&self, exchange: Arc<Exchange>) {
