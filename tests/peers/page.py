@@ -1,6 +1,7 @@
 """The page of the documentation about speed, and its pictures. Pure: results in, the text of files out."""
 
 import os
+import textwrap
 from collections import namedtuple
 
 import charts
@@ -88,8 +89,8 @@ def pictures_of(scenario, result):
 
 
 def section(scenario, result, pictures, folder):
-    lines = [f"## {scenario.title}", "", scenario.about, ""]
-    lines += [*verdicts(scenario, result), ""]
+    lines = [f"## {scenario.title}", "", wrapped(scenario.about), ""]
+    lines += [*map(wrapped, verdicts(scenario, result)), ""]
     lines += [f"![{scenario.title}]({folder}/{name})\n" for name in pictures]
     lines += ["<details><summary>The numbers</summary>", "", report.settings_line(result), ""]
     for heading, table in report.tables_of(scenario, result):
@@ -98,6 +99,11 @@ def section(scenario, result, pictures, folder):
     if result["missing"]:
         lines += ["Left out: " + "; ".join(report.left_out(result)) + ".", ""]
     return "\n".join([*lines, "</details>", ""])
+
+
+def wrapped(text):
+    indent = "  " if text.startswith("- ") else ""
+    return textwrap.fill(text, 120, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 
 
 def machine(found):
@@ -112,8 +118,8 @@ def machine(found):
         versions.update(one["versions"])
     named = ", ".join(f"{name} {version}" for name, version in sorted(versions.items()))
     when = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
-    return (f"## The machine\n\n{last['cpu']}, {last['cpus']} CPUs, {last['system']}; Python {last['python']}; measured"
-            f" {when}. {named}.\n")
+    said = f"{last['cpu']}, {last['cpus']} CPUs, {last['system']}; Python {last['python']}; measured {when}. {named}."
+    return f"## The machine\n\n{wrapped(said)}\n"
 
 
 def judged(scenario):
@@ -253,6 +259,7 @@ def not_first(found):
                 against = compared(metric, servers, result["baseline"], others(servers))
                 if against and against[1].greatest < 1:
                     lines.append(f"- {title}: {verdict(metric, servers, result['baseline']).partition(': ')[2]}")
+    lines = [wrapped(line) for line in lines]
     return lines
 
 

@@ -187,12 +187,15 @@ def markdown(found):
 
 
 def settings_line(result):
-    settings = result["settings"]
     about = result["about"]
+    how = result["settings"].get("how") or usual_settings(result["settings"])
+    return f"{how}; baseline {result['baseline']}; {about['date']}, load at the start {about['load']}."
+
+
+def usual_settings(settings):
     words = [f"{settings['rounds']} rounds of {settings['seconds']} s", f"{settings['connections']} connections"]
     words += [f"{settings['idle']:,} idle"] if "idle" in settings else []
-    words += [f"{settings['threads']} threads", "pinned" if settings["pinned"] else "unpinned"]
-    return f"{', '.join(words)}; baseline {result['baseline']}; {about['date']}, load at the start {about['load']}."
+    return ", ".join([*words, f"{settings['threads']} threads", "pinned" if settings["pinned"] else "unpinned"])
 
 
 def all_bars(found):

@@ -60,6 +60,11 @@ class Tables(unittest.TestCase):
             report.remarks(rounds(1, 2, errors="read 7, non-2xx 3")), "wrk: read errors 14; wrk: non-2xx errors 6"
         )
 
+    def test_a_scenario_of_its_own_kind_says_how_it_was_measured(self):
+        self.assertIn("2 rounds of 1 s, 64 connections, 4 threads, pinned; baseline", report.settings_line(result({})))
+        own = dict(result({}), settings=dict(SETTINGS, how="Counted once"))
+        self.assertTrue(report.settings_line(own).startswith("Counted once; baseline handwound"))
+
     def test_folders_of_this_machine_are_not_told(self):
         said = report.without_folders('does not answer /length/65536; File "/home/me/v3.11/lib/cli.py", line 4; a/b/c/d')
         self.assertEqual(said, 'does not answer /length/65536; File "…/cli.py", line 4; a/b/c/d')

@@ -42,7 +42,12 @@ class Soak(Scenario):
             finally:
                 stop_all([server])
                 run.quiet.release()
-        return self.result(run, tables, missing)
+        result = self.result(run, tables, missing)
+        result["settings"]["how"] = (
+            f"{given.soak:,} requests or {3 * SAMPLES} samples of a second, {given.connections} connections,"
+            f" {given.threads} threads"
+        )
+        return result
 
     def sample(self, run, server, entry):
         """Until there were --soak requests, or so many samples: a slow server would go on for hours."""

@@ -39,7 +39,9 @@ class Start(Scenario):
             servers, ["start"], lambda server: self.one(run, server) and None,
             lambda server: {"start": self.one(run, server)}, self.steps(run.given)[0], self.name,
         )
-        return self.result(run, tables, missing)
+        result = self.result(run, tables, missing)
+        result["settings"]["how"] = f"{run.given.rounds} rounds, {run.given.threads} threads, unpinned"
+        return result
 
     def one(self, run, server):
         stamps = os.path.join(run.folder, "stamps")
@@ -110,7 +112,9 @@ class Size(Scenario):
             for package, files in package_files(interpreter).items():
                 if package not in ("flask", "twisted"):
                     table[package + interpreter.suffix] = size(files, "")
-        return self.result(run, {"size": table}, missing)
+        result = self.result(run, {"size": table}, missing)
+        result["settings"]["how"] = "Counted once"
+        return result
 
 
 def size(paths, note):
