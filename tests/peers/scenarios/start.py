@@ -9,7 +9,7 @@ import zlib
 
 import answers
 import measure
-from roster import Need
+from roster import PEERS, Need
 from scenarios.base import Bars, Choice, Column, Scenario
 from servers import HERE, START_SECONDS_MAX, Unusable, stop_all
 
@@ -109,9 +109,12 @@ class Size(Scenario):
             wheel = {"installed_mib": None, "packed_mib": found, "errors": ""}
             table["handwound-wheel"] = {"rounds": [wheel], "notes": []}
         for interpreter in run.interpreters:
-            for package, files in package_files(interpreter).items():
-                if package not in ("flask", "twisted"):
-                    table[package + interpreter.suffix] = size(files, "")
+            files = package_files(interpreter)
+            # Twisted is far more than a server.
+            for peer in [one for one in PEERS if one.of is None and one.package in files and one.name != "twisted"]:
+                name = peer.name + interpreter.suffix
+                if run.is_asked_for(name):
+                    table[name] = size(files[peer.package], "")
         result = self.result(run, {"size": table}, missing)
         result["settings"]["how"] = "Counted once"
         return result
