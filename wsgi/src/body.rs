@@ -88,13 +88,23 @@ impl RequestBody {
         }
     }
 
-    /// Appends a piece; moves to a temporary file once there are more than `room` has memory for.
+    /// Appends a piece; moves to a temporary file once there are more than `room` has memory for. All of it will be
+    /// `declared_bytes` long, if that is known.
     ///
     /// # Errors
     /// The file system's: no space, no folder for temporary files.
-    pub(crate) fn push(&mut self, piece: &[u8], room: &Room) -> io::Result<()> {
+    pub(crate) fn push(&mut self, piece: &[u8], declared_bytes: Option<u64>, room: &Room) -> io::Result<()> {
         match self {
             RequestBody::Memory(bytes) if bytes.len() + piece.len() <= room.memory_bytes_max => {
+                // A body that comes in parts is not to be moved as it grows. What is only declared costs nothing yet: for
+                // so much the system gives addresses, and memory once it is written. So who sends little gets little.
+                if let Some(declared) = declared_bytes
+                    && bytes.len() + piece.len() > bytes.capacity()
+                    && bytes.len() >= LIGHT_BYTES
+                {
+                    let left = usize::try_from(declared.saturating_sub(bytes.len() as u64)).unwrap_or(usize::MAX);
+                    bytes.reserve_exact(left.min(room.memory_bytes_max - bytes.len()).max(piece.len()));
+                }
                 bytes.extend_from_slice(piece);
                 Ok(())
             }
@@ -192,7 +202,7 @@ mod tests {
     /// The body of `times` equal pieces, and how often its file was written.
     fn spooled(piece: &[u8], times: usize) -> (Vec<u8>, u64) {
         let mut body = RequestBody::default();
-        (0..times).for_each(|_| body.push(piece, &room(10)).unwrap());
+        (0..times).for_each(|_| body.push(piece, None, &room(10)).unwrap());
         body.finish().unwrap();
         let mut read = vec![0; body.len() as usize + 1];
         let mut bytes = 0;
@@ -206,6 +216,21 @@ mod tests {
 
     /// Six bytes of input, `1 CR LF x CR LF`, cost a seek and a write once.
     #[test]
+    fn a_body_of_declared_length_is_not_moved_as_it_grows() {
+        let (mut body, piece, room) = (RequestBody::default(), [b'x'; LIGHT_BYTES], room(10 * LIGHT_BYTES));
+        for pushed in 1..=8 {
+            body.push(&piece, Some(8 * LIGHT_BYTES as u64), &room).unwrap();
+            // The first piece says nothing of what will come.
+            let expected = if pushed == 1 { LIGHT_BYTES } else { 8 * LIGHT_BYTES };
+            assert_eq!(body.memory_bytes(), expected);
+        }
+        // Who declares more than goes into memory gets no more than that.
+        let mut body = RequestBody::default();
+        (0..2).for_each(|_| body.push(&piece, Some(u64::MAX), &room).unwrap());
+        assert_eq!(body.memory_bytes(), 10 * LIGHT_BYTES);
+    }
+
+    #[test]
     fn tiny_pieces_are_written_together() {
         assert_eq!(spooled(b"x", 200_000), (vec![b'x'; 200_000], 4));
         assert_eq!(spooled(&[b'y'; WRITE_BYTES], 3), (vec![b'y'; 3 * WRITE_BYTES], 3));
@@ -217,8 +242,8 @@ mod tests {
     fn a_folder_that_is_not_there_is_an_error() {
         let nowhere = Room { memory_bytes_max: 3, folder: Some("/no/such/folder".into()) };
         let mut body = RequestBody::default();
-        body.push(b"abc", &nowhere).unwrap();
-        assert!(body.push(b"d", &nowhere).is_err());
+        body.push(b"abc", None, &nowhere).unwrap();
+        assert!(body.push(b"d", None, &nowhere).is_err());
     }
 
     proptest! {
@@ -231,7 +256,7 @@ mod tests {
         ) {
             let mut body = RequestBody::default();
             for piece in &pieces {
-                body.push(piece, &room(memory_bytes_max)).unwrap();
+                body.push(piece, None, &room(memory_bytes_max)).unwrap();
             }
             body.finish().unwrap();
             let whole = pieces.concat();

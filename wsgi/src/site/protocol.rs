@@ -199,8 +199,8 @@ impl HttpProtocol {
                 self.stage = Stage::Receiving { head, body: RequestBody::default() };
             }
             Some(Event::Body(piece)) => {
-                if let Stage::Receiving { body, .. } = &mut self.stage
-                    && let Err(error) = body.push(piece, &self.site.room)
+                if let Stage::Receiving { head, body } = &mut self.stage
+                    && let Err(error) = body.push(piece, head.content_length(), &self.site.room)
                 {
                     self.refuse_body(&error, transport);
                 }
@@ -225,8 +225,8 @@ impl HttpProtocol {
 
     /// A part of a body that has not gone through the connection's input.
     fn take_body(&mut self, piece: &[u8], transport: &mut Transport) {
-        if let Stage::Receiving { body, .. } = &mut self.stage
-            && let Err(error) = body.push(piece, &self.site.room)
+        if let Stage::Receiving { head, body } = &mut self.stage
+            && let Err(error) = body.push(piece, head.content_length(), &self.site.room)
         {
             self.refuse_body(&error, transport);
         }

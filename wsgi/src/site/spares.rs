@@ -16,6 +16,7 @@ const KEPT_MAX: usize = 128;
 #[derive(Default)]
 pub(super) struct Spares {
     exchanges: RefCell<Vec<Arc<Exchange>>>,
+    #[expect(clippy::vec_box, reason = "they come and go in their boxes")]
     heads: RefCell<Vec<Box<RequestHead>>>,
     response_heads: RefCell<Vec<ResponseHead>>,
     taken: RefCell<Taken>,
