@@ -76,7 +76,7 @@ OTHERS = [
          " which answers where it reads (`hyper`), or hands each request to a pool of blocking threads"
          " (`hyper-pooled`).", choice=Choice("rust")),
     Load("workers", "/seed", "Two processes", "Two worker processes, unpinned: on a machine with two CPUs they"
-         " share them with wrk.", workers=2, pinned=False),
+         " share them with wrk.", workers=2, pinned=False, choice=Choice(variants=INLINE)),
     One("one", "/seed", "One connection", "One connection, one request at a time: nothing can be batched, each"
         " hand-off is paid for in full.", connections=1, choice=Choice(variants=INLINE)),
 ]
