@@ -15,21 +15,23 @@ mod call;
 mod fields;
 mod follow;
 mod open;
+mod taken;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use handwound_reactor::{AnyThreads, Gate, Job, JobRefused, Notifier, Outgoing, Time, Watched, Worker};
 
 use crate::application::{Application, Failure, WriteError};
-use crate::body::{LIGHT_BYTES, RequestBody};
+use crate::body::RequestBody;
 use crate::http1::ResponseHead;
 use crate::request::Request;
 use crate::writers::Writers;
 
-use follow::{ForRoom, Next, Rare};
+use follow::{Next, Rare};
 
 pub use call::{BodyReader, Call};
 pub use open::OpenCall;
+pub(crate) use taken::{Oversize, Taken};
 
 /// Bytes of one response that may wait between its worker and the reactor.
 #[derive(Clone, Copy, Debug)]
@@ -154,18 +156,6 @@ impl State {
     }
 }
 
-/// A piece that is longer than what may wait, but is not copied and so costs nothing by itself: it is queued whole, and
-/// its writer waits until most of it is out.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) enum Oversize {
-    #[default]
-    None,
-    /// It waits for the reactor.
-    Queued,
-    /// The reactor has it, and looks again when there is room behind it.
-    Taken,
-}
-
 /// How a call ended.
 #[derive(Debug)]
 pub(crate) enum Outcome {
@@ -173,22 +163,6 @@ pub(crate) enum Outcome {
     Failed(Failure),
     /// It was handed over, and not taken.
     Refused(JobRefused),
-}
-
-/// What the reactor finds when it looks.
-#[derive(Default)]
-pub(crate) struct Taken {
-    /// The head, once: at the first look after it was committed.
-    pub(crate) head: Option<ResponseHead>,
-    pub(crate) body: Outgoing,
-    /// A writer waits until there is room behind this; see [`Exchange::has_room_again`].
-    pub(crate) is_oversize: bool,
-    pub(crate) outcome: Option<Outcome>,
-    pub(crate) close: bool,
-    /// What goes on now that there is room.
-    pub(crate) resume: Option<ForRoom>,
-    /// The client has ended its side, which whoever asked to be told that it leaves takes for leaving.
-    pub(crate) is_given_up: bool,
 }
 
 impl Exchange {
@@ -228,52 +202,6 @@ impl Exchange {
     /// client is all taken then, see [`take`](Self::take).
     pub(crate) fn is_light(&self) -> bool {
         self.body_is_light && self.request.head.is_light()
-    }
-
-    /// Takes what there is for the client. Runs on the reactor's thread.
-    pub(crate) fn take(&self, taken: &mut Taken) {
-        self.watched.visit();
-        let mut state = self.state();
-        state.notified = false;
-        if state.committed {
-            taken.head = state.head.take();
-        }
-        std::mem::swap(&mut taken.body, &mut state.waiting);
-        state.waiting.clear();
-        taken.outcome = state.outcome.take();
-        if taken.outcome.is_some() {
-            // It may be kept for a next request that never comes.
-            state.waiting.shrink_to(LIGHT_BYTES);
-        }
-        taken.close = state.close;
-        taken.is_given_up = state.half_closed && state.is_watched();
-        taken.is_oversize = state.oversize == Oversize::Queued;
-        let writer = if taken.is_oversize {
-            state.oversize = Oversize::Taken;
-            None
-        } else {
-            state.oversize = Oversize::None;
-            state.writers.take_for_room()
-        };
-        if let Some(rare) = &mut state.rare {
-            taken.resume = rare.take_for_room();
-        }
-        drop(state);
-        if let Some(writer) = writer {
-            writer.unpark();
-        }
-    }
-
-    /// What was oversize is out, or little of it is left. Runs on the reactor's thread.
-    pub(crate) fn has_room_again(&self) {
-        self.watched.visit();
-        let mut state = self.state();
-        state.oversize = Oversize::None;
-        let writer = state.writers.take_for_room();
-        drop(state);
-        if let Some(writer) = writer {
-            writer.unpark();
-        }
     }
 
     pub(crate) fn set_body(&mut self, body: RequestBody) {
