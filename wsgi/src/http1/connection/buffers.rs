@@ -9,7 +9,7 @@ const LENT_BYTES_MIN: usize = 4 << 10;
 
 impl Connection {
     /// Instead of [`receive`](Self::receive), for what `bytes` begin with: the part that belongs to a body of known length,
-    /// if all before it has been polled. It is the caller's, as an [`Event::Body`] would be, and has not been copied;
+    /// if all before it has been polled. It is the caller's, as an [`Event::Body`](crate::http1::Event::Body) would be, and has not been copied;
     /// `bytes` are what is left to be received. Poll events afterwards, and not in between: a peer that has sent a part of
     /// its body need not be told to [continue](https://www.rfc-editor.org/rfc/rfc9110#section-10.1.1).
     pub fn lend_body<'a>(&mut self, bytes: &mut &'a [u8], now: Time) -> &'a [u8] {
