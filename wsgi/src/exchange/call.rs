@@ -49,9 +49,7 @@ impl Call {
     /// # Errors
     /// The temporary file's, or [`WriteError::ClientDisconnected`] as an error of kind `ConnectionAborted`.
     pub fn read_body_at(&self, offset: u64, into: &mut [u8]) -> io::Result<usize> {
-        if self.is_disconnected() {
-            return Err(io::Error::new(io::ErrorKind::ConnectionAborted, WriteError::ClientDisconnected));
-        }
+        self.check_connected()?;
         self.exchange.read_body(|body| body.read_at(offset, into))
     }
 
@@ -60,10 +58,15 @@ impl Call {
     /// # Errors
     /// As [`read_body_at`](Call::read_body_at).
     pub fn with_body_at<V>(&self, offset: u64, length: usize, look: impl FnOnce(&[u8]) -> V) -> io::Result<Option<V>> {
-        if self.is_disconnected() {
-            return Err(io::Error::new(io::ErrorKind::ConnectionAborted, WriteError::ClientDisconnected));
-        }
+        self.check_connected()?;
         Ok(self.exchange.read_body(|body| body.in_memory(offset, length).map(look)))
+    }
+
+    fn check_connected(&self) -> io::Result<()> {
+        match self.is_disconnected() {
+            true => Err(io::Error::new(io::ErrorKind::ConnectionAborted, WriteError::ClientDisconnected)),
+            false => Ok(()),
+        }
     }
 
     /// The request's body, to be read once from its start.

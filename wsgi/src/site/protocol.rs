@@ -11,7 +11,7 @@ use handwound_reactor::{Address, Closed, Expectation, Protocol, ThreadPool, Thre
 use super::Shared;
 use super::access::Begun;
 use crate::Secured;
-use crate::body::RequestBody;
+use crate::body::{RequestBody, Room};
 use crate::exchange::{Exchange, Link, Marks};
 use crate::http1::{Closing, Connection, Event, RequestHead};
 use crate::request::Request;
@@ -29,6 +29,16 @@ enum Stage {
     Receiving { head: Box<RequestHead>, body: RequestBody },
     /// A worker has it, or soon will.
     Running(Arc<Exchange>, #[expect(dead_code, reason = "held for its drop")] Expectation),
+}
+
+impl Stage {
+    /// Takes a part of the body that is coming.
+    fn push(&mut self, piece: &[u8], room: &Room) -> io::Result<()> {
+        match self {
+            Stage::Receiving { head, body } => body.push(piece, head.content_length(), room),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// Of the output that waits.
@@ -197,9 +207,7 @@ impl HttpProtocol {
                 self.stage = Stage::Receiving { head, body: RequestBody::default() };
             }
             Some(Event::Body(piece)) => {
-                if let Stage::Receiving { head, body } = &mut self.stage
-                    && let Err(error) = body.push(piece, head.content_length(), &self.site.room)
-                {
+                if let Err(error) = self.stage.push(piece, &self.site.room) {
                     self.refuse_body(&error, transport);
                 }
             }
@@ -223,9 +231,7 @@ impl HttpProtocol {
 
     /// A part of a body that has not gone through the connection's input.
     fn take_body(&mut self, piece: &[u8], transport: &mut Transport) {
-        if let Stage::Receiving { head, body } = &mut self.stage
-            && let Err(error) = body.push(piece, head.content_length(), &self.site.room)
-        {
+        if let Err(error) = self.stage.push(piece, &self.site.room) {
             self.refuse_body(&error, transport);
         }
     }

@@ -29,7 +29,7 @@ impl Spares {
     }
 
     pub(super) fn keep_exchange(&self, exchange: Arc<Exchange>) {
-        keep(&self.exchanges, exchange, exchange_is_light);
+        keep(&self.exchanges, exchange, |exchange| exchange.is_light());
     }
 
     pub(super) fn head(&self) -> Option<Box<RequestHead>> {
@@ -52,10 +52,6 @@ impl Spares {
     pub(super) fn taken(&self) -> RefMut<'_, Taken> {
         self.taken.borrow_mut()
     }
-}
-
-fn exchange_is_light(exchange: &Arc<Exchange>) -> bool {
-    exchange.is_light()
 }
 
 /// A file, or a large buffer, is not kept for a next request that may never come.
