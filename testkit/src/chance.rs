@@ -81,8 +81,8 @@ pub(crate) struct Lanes {
 }
 
 use Family::{
-    Accepts, Breaks, Connects, Date, Errors, Fault, Latency, Line, Peers, Profile, Readiness, Schedule, Signals,
-    Sockets, Split, Starts, Test, Transfers, Watch,
+    Accepts, Breaks, Connects, Date, Errors, Fault, Latency, Line, Peers, Preempt, Profile, Readiness, Schedule,
+    Signals, Sockets, Split, Starts, Test, Transfers, Watch,
 };
 
 /// Families that decide often have more lanes.
@@ -90,7 +90,7 @@ use Family::{
 const LANES: [Family; 32] = [
     Test, Schedule, Profile, Split, Schedule, Fault, Latency, Schedule, Readiness, Split, Schedule, Test, Errors, Line,
     Latency, Split, Schedule, Accepts, Sockets, Signals, Breaks, Starts, Schedule, Date, Peers, Watch, Split, Transfers,
-    Readiness, Latency, Schedule, Connects,
+    Readiness, Latency, Preempt, Connects,
 ];
 
 impl Lanes {

@@ -147,6 +147,8 @@ impl Choices {
             Source::Search(search) if family == Family::Test => search.branch(options),
             // A search is for what goes wrong inside.
             Source::Search(_) if family == Family::Watch => options - 1,
+            // Every place is one where a thread may be left: which of them is for the search to say.
+            Source::Search(_) if family == Family::Preempt => 1,
             Source::Search(_) => 0,
             Source::Edits { edits, .. } => key.map_or(0, |key| edits.option(key, options)),
         };

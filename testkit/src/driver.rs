@@ -18,7 +18,7 @@ use crate::failure;
 use crate::here;
 use crate::shared::Shared;
 use crate::strand::{Backend, Strand, suspend};
-use crate::trace::{NEVER, TEST};
+use crate::trace::{NEVER, TEST, What};
 use crate::waits;
 use crate::world::{Goal, Op, Pick, World};
 
@@ -77,6 +77,56 @@ pub(crate) fn act<R>(world: &Shared, op: Op, deed: impl FnOnce(&mut World) -> R)
     before(world, task, op);
     let deed = deed.expect("not done above, or it would have returned");
     world.with(deed)
+}
+
+/// As [`act`], for threads that cannot be unwound: `None` when the simulation is over. An `essential` operation is
+/// waited for then too, as long as others go on. The trace tells when a thread is left at a `place`, and goes on there.
+pub(crate) fn act_foreign<R>(
+    world: &Shared,
+    op: Op,
+    essential: bool,
+    place: Option<&str>,
+    deed: impl FnOnce(&mut World) -> R,
+) -> Option<R> {
+    let Some(task) = current(world) else {
+        wait_outside(world, op);
+        return Some(world.with(deed));
+    };
+    let mut deed = Some(deed);
+    let done = world.with(|w| w.goes_straight_on(op).then(|| deed.take().map(|deed| deed(w))));
+    if let Some(Some(result)) = done {
+        return Some(result);
+    }
+    let deed = deed.expect("not done above, or it would have returned");
+    let mine = world.with(|w| {
+        if w.stopping {
+            return true;
+        }
+        w.announce(task, op).unwrap_or_else(|error| panic!("{error}"));
+        let pick = w.pick();
+        let mine = pick == Pick::Task(task);
+        w.picked = (!mine).then_some(pick);
+        if let Some(place) = place.filter(|_| !mine) {
+            w.tell_place(task, What::Left, place);
+        }
+        mine
+    });
+    if !mine {
+        suspend();
+        if let Some(place) = place {
+            world.with(|w| w.tell_place(task, What::GoesOn, place));
+        }
+    }
+    while world.with(|w| w.stopping && !w.enabled(op)) {
+        if !essential && world.with(|w| w.gives_up(task, op)) {
+            return None;
+        }
+        suspend();
+    }
+    Some(world.with(|w| {
+        w.stop_moves += u64::from(w.stopping);
+        deed(w)
+    }))
 }
 
 /// Comes before a visible operation: returns when it may be done.
@@ -288,7 +338,7 @@ impl Driver {
         self.world.with(World::begin_stopping);
         self.driving.set(true);
         loop {
-            let live = self.world.with(|w| w.live().to_vec());
+            let (live, moves) = self.world.with(|w| (w.live().to_vec(), w.stop_moves));
             let mut progress = false;
             for task in live {
                 if self.unstarted(task) {
@@ -300,7 +350,7 @@ impl Driver {
                 drop(self.resume(task));
                 progress |= self.world.with(|w| w.tasks[task as usize].done);
             }
-            if !progress {
+            if !progress && self.world.with(|w| w.stop_moves) == moves {
                 break;
             }
         }

@@ -44,11 +44,13 @@ pub enum Family {
     /// Whether what reactor, pool and server do inside is looked at closely: each touch of what they share a move of its
     /// own.
     Watch,
+    /// Where a thread is left in the middle of code of its own, between its visible operations.
+    Preempt,
 }
 
 /// How many families there were when the first seeds were recorded.
 pub(crate) const FIRST_FAMILIES: usize = 7;
-pub(crate) const FAMILIES: usize = 19;
+pub(crate) const FAMILIES: usize = 20;
 
 impl Family {
     pub(crate) const ALL: [Family; FAMILIES] = [
@@ -71,6 +73,7 @@ impl Family {
         Family::Transfers,
         Family::Connects,
         Family::Watch,
+        Family::Preempt,
     ];
 
     pub(crate) fn from_number(number: u32) -> Option<Family> {

@@ -172,6 +172,7 @@ mod explore;
 mod failure;
 mod family;
 mod faults;
+mod foreign;
 #[cfg(any(doc, doctest))]
 #[doc = include_str!("../GUIDE.md")]
 pub mod guide {}
@@ -233,6 +234,7 @@ pub use explore::{All, Exploration, Report, explore, explore_all, seeds};
 pub use failure::Failure;
 pub use family::Family;
 pub use faults::{Break, Call, Fault, FaultPlan, Host, Way};
+pub use foreign::{Foreign, Waited};
 pub use here::sleep;
 pub use network_options::{Latency, NetworkOptions, Segments};
 pub use pace::{Pace, Sent};

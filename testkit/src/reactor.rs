@@ -21,6 +21,20 @@ use crate::world::{Op, World};
 /// Every world begins at Sun, 06 Nov 1994 08:49:37 GMT, the date that RFC 9110 uses in its examples.
 const EPOCH_SECONDS: u64 = 784_111_777;
 
+/// The date, as time since 1970, when a clock shows `now`.
+fn date_at(world: &mut World, now: Time) -> Duration {
+    let (ahead, back) = world.date_offset();
+    let date = Duration::from_secs(EPOCH_SECONDS) + now.since_start();
+    // Nothing here is older than 1970.
+    date.saturating_add(ahead).saturating_sub(back)
+}
+
+/// The date on a clock that is right.
+pub(crate) fn date(world: &mut World) -> Duration {
+    let now = world.now;
+    date_at(world, now)
+}
+
 /// A simulated reactor. What it has open is closed when it is dropped.
 ///
 /// In a task, `poll` lets others run until it is ready. Called by the test itself, it drives the world as
@@ -73,10 +87,8 @@ impl Reactor for MockReactor {
     }
 
     fn wall_clock(&self) -> SystemTime {
-        let (ahead, back) = self.world.with(|w| w.date_offset());
-        let date = Duration::from_secs(EPOCH_SECONDS) + self.now().since_start();
-        // Nothing here is older than 1970.
-        SystemTime::UNIX_EPOCH + date.saturating_add(ahead).saturating_sub(back)
+        let drifted = self.now();
+        SystemTime::UNIX_EPOCH + self.world.with(|w| date_at(w, drifted))
     }
 
     fn listen(&mut self, at: &Address, options: &ListenOptions) -> io::Result<Sock> {

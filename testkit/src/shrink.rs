@@ -32,6 +32,7 @@ const ORDER: [Family; FAMILIES] = [
     Family::Latency,
     Family::Line,
     Family::Split,
+    Family::Preempt,
     Family::Schedule,
     Family::Test,
 ];

@@ -32,6 +32,10 @@ impl SimThreads {
         SimThreads { world, drift }
     }
 
+    pub(crate) fn world(&self) -> &Arc<Shared> {
+        &self.world
+    }
+
     fn gate_for(&self, shared: Option<SharedId>, name: &str, place: Place) -> Gate {
         let index = self.world.with(|w| {
             w.trace.origins.at_place(place);

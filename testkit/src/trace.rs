@@ -72,10 +72,12 @@ pub(crate) enum What {
     Partition,
     Heal,
     DateJump,
+    Left,
+    GoesOn,
 }
 
 /// By number.
-const ALL: [What; 40] = [
+const ALL: [What; 42] = [
     What::Spawn,
     What::SpawnFail,
     What::End,
@@ -116,6 +118,8 @@ const ALL: [What; 40] = [
     What::Partition,
     What::Heal,
     What::DateJump,
+    What::Left,
+    What::GoesOn,
 ];
 
 /// One event: rendered only when someone asks.
@@ -384,6 +388,8 @@ impl Trace {
             What::Hold => write!(text, "cannot pass to {}", end(object)),
             What::Partition => write!(text, "parts hosts"),
             What::Heal => write!(text, "heals, and brings {}", count(value, "held thing")),
+            What::Left => write!(text, "is left at {}", name()),
+            What::GoesOn => write!(text, "goes on at {}", name()),
             What::DateJump => write!(text, "moves the date {value} ms {}", if object == 0 { "ahead" } else { "back" }),
         };
     }

@@ -88,6 +88,8 @@ pub(crate) struct World {
     pub(crate) socket_switches: bool,
     /// The simulation is over; tasks are being unwound.
     pub(crate) stopping: bool,
+    /// What foreign threads have done since: they end by going on.
+    pub(crate) stop_moves: u64,
     /// Who runs: a task, the test or the network.
     pub(crate) actor: u32,
     /// Decided by the task that ran last, in its own time.
@@ -160,6 +162,7 @@ impl World {
             looks_inside,
             socket_switches: false,
             stopping: false,
+            stop_moves: 0,
             actor: TEST,
             picked: None,
             steps_max: STEPS_MAX,
@@ -342,6 +345,12 @@ impl World {
         let (name, object) = (thing.name, thing.object);
         self.touch(object);
         self.trace.note_visit(self.now, self.actor, name);
+    }
+
+    /// Where a thread is in code of its own.
+    pub(crate) fn tell_place(&mut self, task: u32, what: What, place: &str) {
+        let place = self.trace.name(place);
+        self.trace.note_name(self.now, task, what, place, 0);
     }
 
     /// One of `options`, of the family of network trouble `family`.

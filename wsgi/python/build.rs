@@ -2,6 +2,7 @@
 //! Python package, all of which the library carries in itself.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::{env, fs};
 
 fn main() {
@@ -17,6 +18,30 @@ fn main() {
     println!("cargo::metadata=abi={abi}");
     println!("cargo::metadata=executable={}", python.executable().unwrap_or_default());
     embed_package();
+    if env::var_os("CARGO_FEATURE_SIMULATION").is_some() {
+        build_shadow();
+    }
+}
+
+/// Compiles the library that is preloaded into processes that simulate: one file, and a library of its own, which
+/// depends on nothing and on which nothing depends.
+fn build_shadow() {
+    println!("cargo::rerun-if-changed=shadow");
+    let var = |name: &str| env::var(name).unwrap_or_default();
+    if var("CARGO_CFG_TARGET_OS") != "linux" || var("CARGO_CFG_TARGET_ENV") != "gnu" {
+        return;
+    }
+    let here = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it"));
+    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it")).join("libhandwound_shadow.so");
+    let mut rustc = Command::new(env::var_os("RUSTC").expect("cargo sets it"));
+    rustc.args(["--edition=2024", "--crate-type=cdylib", "--crate-name=handwound_shadow"]);
+    rustc.args(["-Copt-level=3", "-Cpanic=abort", "-Cstrip=symbols", "-Dwarnings"]);
+    rustc.arg("--target").arg(var("TARGET")).arg("-o").arg(out).arg(here.join("shadow/shadow.rs"));
+    if let Some(linker) = env::var_os("RUSTC_LINKER") {
+        rustc.arg("-C").arg(format!("linker={}", linker.to_string_lossy()));
+    }
+    let status = rustc.status().expect("cargo says which compiler to use");
+    assert!(status.success(), "shadow/shadow.rs does not compile");
 }
 
 /// Writes the table of all files of the package: the path that a module's name stands for, and the text.

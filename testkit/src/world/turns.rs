@@ -31,6 +31,9 @@ pub(crate) enum Pick {
 /// After so many moves in a row, the plain schedule lets others go: a task that waits by looking again and again
 /// must not keep them from it for ever.
 const BURST_MAX: u32 = 128;
+/// So often a foreign thread is told that the simulation is over, before it is left where it is.
+const GIVES_UP_MAX: u32 = 1_000;
+
 impl World {
     /// Begins to drive towards `goal`; the clock goes to `clock_max` at the most (`None`: stands still).
     pub(crate) fn aim(&mut self, goal: Goal, clock_max: Option<Time>) {
@@ -145,6 +148,17 @@ impl World {
     pub(crate) fn begin_stopping(&mut self) {
         self.settle_credit();
         self.stopping = true;
+    }
+
+    /// The simulation is over, and a foreign thread gives up what it waits for; false if it has done so too often.
+    pub(crate) fn gives_up(&mut self, task: u32, op: Op) -> bool {
+        if let Op::Park { gate, .. } = op {
+            self.gates[gate as usize].parked = None;
+        }
+        self.stop_moves += 1;
+        let stopped = &mut self.tasks[task as usize].stopped;
+        *stopped += 1;
+        *stopped <= GIVES_UP_MAX
     }
 
     fn go_on(&mut self, index: u32) {

@@ -15,6 +15,8 @@ from servers import HERE, Unusable, stop_all
 DESCRIPTORS_SPARE = 500
 ACTIVE = 64
 SETTLE_SECONDS_MAX = 3
+# Processes that accept from one socket get unequal shares; so full may all of them be together.
+UNEVEN = 0.7
 # Fewer than this share of them held: nothing was measured.
 HELD_MIN = 0.9
 
@@ -61,9 +63,10 @@ class Holders:
             process.stdout.close()
 
 
-def how_many(wanted, limit):
-    """As many as the descriptors of one server allow."""
-    return max(0, min(wanted, limit - DESCRIPTORS_SPARE))
+def how_many(wanted, limit, workers=1):
+    """As many as the descriptors of so many processes allow."""
+    uneven = UNEVEN if workers > 1 else 1
+    return max(0, min(wanted, int((limit - DESCRIPTORS_SPARE) * workers * uneven)))
 
 
 def settled(pid):
@@ -108,8 +111,15 @@ class Idle(Scenario):
     # label: what a holder is told.
     kinds = {"never used": "open", "used once": "use"}
 
+    def __init__(self, name, title, about, workers=1):
+        super().__init__(name, title, about)
+        self.workers = workers
+
     def need(self, given):
-        return Need(given.threads, idle=True)
+        return Need(given.threads, self.workers, idle=True)
+
+    def wanted(self, given):
+        return how_many(given.idle, given.idle_limit, self.workers)
 
     def steps(self, given):
         return 2 * given.seconds + 6, given.rounds * len(self.kinds)
@@ -123,12 +133,12 @@ class Idle(Scenario):
                 self.steps(given)[0], f"{self.name} {label}",
             ))
         result = self.result(run, tables, missing)
-        result["settings"].update(connections=ACTIVE, idle=how_many(given.idle, given.idle_limit))
+        result["settings"].update(connections=ACTIVE, idle=self.wanted(given))
         return result
 
     def one(self, run, server, word):
         given = run.given
-        wanted = how_many(given.idle, given.idle_limit)
+        wanted = self.wanted(given)
         with fresh(run, server) as holders:
             alone = run.wrk(server, "/seed", given.seconds, ACTIVE)
             before = settled(server.process.pid)
@@ -156,7 +166,7 @@ class Growing(Idle):
     SHARES = (0, 0.05, 0.1, 0.25, 0.5, 1)
 
     def points(self, given):
-        most = how_many(given.idle, given.idle_limit)
+        most = self.wanted(given)
         return [int(most * share) for share in self.SHARES]
 
     def steps(self, given):
@@ -187,6 +197,8 @@ ALL = [
          " server's own each of them takes (anonymous pages of all its processes; the kernel's part is the same"
          " for all), and what they do to the active ones. A connection has either never sent anything, or has made"
          " one request. Timeouts and limits are set so that none is closed."),
+    Idle("idle-workers", "Idle connections of four processes", "The same with four processes: 50,000 connections,"
+         " where one process may have no more than 20,000 descriptors.", workers=4),
     Growing("growth-idle", "More and more idle connections", "CPU time of a request on 64 active connections,"
             " beside more and more idle ones that were used once: flat, if nobody looks at who has nothing to say."),
 ]

@@ -28,6 +28,8 @@ mod numbers;
 mod package;
 mod raw;
 mod shape;
+#[cfg(all(feature = "simulation", target_os = "linux", target_env = "gnu"))]
+mod simulate;
 mod sources;
 mod start;
 mod start_response;

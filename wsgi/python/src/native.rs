@@ -39,6 +39,11 @@ pub mod _native {
     use crate::command::main;
     #[pymodule_export]
     use crate::module::ClientDisconnected;
+    #[cfg(all(feature = "simulation", target_os = "linux", target_env = "gnu"))]
+    #[pymodule_export]
+    use crate::simulate::{
+        SimulatedClient, World, event, explore, for_real, install_shadow, set_over, shadow_library, trace_threads,
+    };
     #[pymodule_export]
     use crate::web::{Exchange, WsgiApplication};
 

@@ -1,0 +1,63 @@
+"""``python -m handwound.testing FILE...``: runs the simulated tests of these files, without pytest."""
+
+import argparse
+import importlib.util
+import os
+import sys
+from typing import List, Optional
+
+from handwound.testing import _child
+from handwound.testing._errors import Failed, Unsupported
+
+
+def main(arguments: Optional[List[str]] = None) -> int:
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments[:1] == ["--child"]:
+        return _child.main(*arguments[1:])
+    parser = argparse.ArgumentParser(prog="python -m handwound.testing", description=__doc__)
+    parser.add_argument("files", nargs="+", metavar="FILE", help="a file with tests; FILE::NAME for one of them")
+    parser.add_argument("--replay", metavar="LINE", help="the one run that this line stands for")
+    parser.add_argument("--seed", metavar="N", type=int, help="the one run of this seed")
+    parser.add_argument("--twice", action="store_true", help="make every run twice, and compare all that happens")
+    options = parser.parse_args(arguments)
+    for name, value in [("REPLAY", options.replay), ("SEED", options.seed), ("TWICE", int(options.twice) or None)]:
+        if value is not None:
+            os.environ["HANDWOUND_" + name] = str(value)
+    failed = count = 0
+    for named in options.files:
+        file, _, wanted = named.partition("::")
+        for name, test in tests(file):
+            if wanted and name != wanted:
+                continue
+            count += 1
+            try:
+                test()
+                print("%s::%s passed" % (file, name), flush=True)
+            except Unsupported as why:
+                print("%s::%s: %s" % (file, name, why), file=sys.stderr)
+                return 2
+            except Failed as report:
+                failed += 1
+                print("%s::%s FAILED\n%s\n" % (file, name, report), flush=True)
+    if not count:
+        print("no simulated test in %s" % ", ".join(options.files), file=sys.stderr)
+        return 2
+    return 1 if failed else 0
+
+
+def tests(file):  # type: ignore[no-untyped-def]
+    folder, name = os.path.split(os.path.abspath(file))
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    name = os.path.splitext(name)[0]
+    spec = importlib.util.spec_from_file_location(name, file)
+    if spec is None or spec.loader is None or not os.path.exists(file):
+        raise SystemExit("%s is no file of Python" % file)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return [(name, value) for name, value in vars(module).items() if hasattr(value, "handwound_simulation")]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

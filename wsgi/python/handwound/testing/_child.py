@@ -1,0 +1,202 @@
+"""The process that simulates: this module runs a test there, run after run."""
+
+import faulthandler
+import gc
+import io
+import itertools
+import json
+import os
+import random
+import sys
+import threading
+import time
+import traceback
+from typing import Any, Callable, Dict, List, Optional, Tuple
+
+from handwound.testing import _guard, _preempt, _report
+from handwound.testing._errors import Failed, SimulationOver
+from handwound.testing._options import Options
+from handwound.testing._rewind import Rewind
+from handwound.testing._sim import Sim
+
+VARIABLE = "HANDWOUND_SIMULATES"
+# Garbage is collected between runs, not in them, after so many.
+COLLECT_EVERY = 20
+# How often the watchdog is wound, in seconds of real time.
+REWIND_SECONDS = 1.0
+
+
+def is_here() -> bool:
+    """Whether this is a process that simulates."""
+    return VARIABLE in os.environ
+
+
+def prepare() -> None:
+    """What this process starts is an ordinary process again."""
+    os.environ.pop("LD_PRELOAD", None)
+
+
+def explore(function: Callable[..., Any], options: Options, args: Tuple[Any, ...], kwargs: Dict[str, Any]) -> None:
+    """Runs a test as its options say.
+
+    Raises Failed.
+    """
+    __tracebackhide__ = True
+    prepare()
+    options.override()
+    runs = Runs(function, options, args, kwargs)
+    found = runs.explore()
+    if "message" in found:
+        found["report"] = _report.text(function, options, found, runs.written, runs.expected)
+    tell(found)
+    if "report" in found:
+        raise Failed(found["report"], found)
+
+
+def tell(found: Dict[str, Any]) -> None:
+    """To the process that has started this one."""
+    descriptor = int(os.environ[VARIABLE])
+    line = json.dumps(found) + "\n"
+    os.write(descriptor, line.encode())
+
+
+class Runs:
+    """The runs of one test."""
+
+    def __init__(self, function: Callable[..., Any], options: Options, args: Tuple[Any, ...], kwargs: Dict[str, Any]) -> None:
+        self.function, self.options, self.args, self.kwargs = function, options, args, kwargs
+        self.count = 0
+        # What the last run wrote, and the place at which the test failed.
+        self.written = ""
+        self.expected: Optional[str] = None
+        self.wound = 0.0
+        modules = [function.__module__, getattr(options.app, "__module__", None), *options.rewind]
+        self.rewind = Rewind([sys.modules.get(one, one) if isinstance(one, str) else one for one in modules if one])
+        self.preempt = _preempt.of(options, [function, options.app])
+
+    def explore(self) -> Dict[str, Any]:
+        from handwound import _native
+
+        options = self.options
+        _native.install_shadow()
+        _native.set_over(SimulationOver)
+        _guard.install()
+        gc.collect()
+        gc.freeze()
+        collects = gc.isenabled()
+        gc.disable()
+        how = "replay" if options.replay else options.search
+        app = None if options.app is None else self.served(options.app)
+        self.preempt.begin()
+        try:
+            return dict(_native.explore(
+                self.one, app, options.workers, how, options.given, options.depth, options.replay or "",
+                options.runs_max, options.shrink_runs_max, options.twice, options.network == "rough",
+            ))
+        finally:
+            self.preempt.end()
+            faulthandler.cancel_dump_traceback_later()
+            gc.unfreeze()
+            if collects:
+                gc.enable()
+
+    def served(self, app: Callable[..., Any]) -> Callable[..., Any]:
+        """The application, whose errors go where the test's output goes."""
+
+        def application(environ: Dict[str, Any], start_response: Callable[..., Any]) -> Any:
+            environ["wsgi.errors"] = sys.stderr
+            try:
+                return app(environ, start_response)
+            except Exception:
+                traceback.print_exc(file=sys.stderr)
+                raise
+
+        return application
+
+    def one(self, world: Any) -> Optional[str]:
+        """One run, which takes part in the simulation already: its clock is the simulation's. Why it failed, or None."""
+        self.begin()
+        output = io.StringIO()
+        streams = sys.stdout, sys.stderr
+        sys.stdout = sys.stderr = output
+        _guard.active = True
+        try:
+            if self.options.setup is not None:
+                self.options.setup()
+            self.function(*self.args, Sim(world), **self.kwargs)
+        except KeyboardInterrupt:
+            os._exit(130)
+        except Exception as error:
+            return told(error)
+        finally:
+            _guard.active = False
+            sys.stdout, sys.stderr = streams
+            self.written = output.getvalue()
+        return None
+
+    def begin(self) -> None:
+        self.count += 1
+        if self.count % COLLECT_EVERY == 0:
+            gc.collect()
+        self.rewind.apply()
+        random.seed(0)
+        number_threads_anew()
+        self.wind()
+
+    def wind(self) -> None:
+        """Keeps the watchdog from barking: it is no part of the simulation, and runs on real time."""
+        from handwound import _native
+
+        now = _native.for_real(time.monotonic)
+        if now - self.wound >= REWIND_SECONDS or self.count == 1:
+            self.wound = now
+            _native.for_real(lambda: faulthandler.dump_traceback_later(self.options.watchdog, exit=True, file=sys.__stderr__))
+
+
+def told(error: BaseException) -> str:
+    """An exception of a test: first in one line what it is and where, then its traceback."""
+    below = error.__traceback__.tb_next if error.__traceback__ else None
+    lines = traceback.format_exception(type(error), error, below)
+    frames = traceback.extract_tb(below)
+    what = traceback.format_exception_only(type(error), error)[-1].strip()
+    if frames:
+        last = frames[-1]
+        if not str(error):
+            what = "%s: %s" % (type(error).__name__, last.line)
+        what = "%s (%s:%s in %s)" % (what.splitlines()[0], os.path.basename(last.filename), last.lineno, last.name)
+    return "%s\n%s" % (what, "".join(lines))
+
+
+def number_threads_anew() -> None:
+    """Thread-1, Thread-2 and so on begin at 1 in each run."""
+    if hasattr(threading, "_counter"):
+        count = itertools.count(1)
+        threading._counter = count.__next__  # type: ignore[attr-defined]
+    executors = sys.modules.get("concurrent.futures.thread")
+    if executors is not None:
+        executors.ThreadPoolExecutor._counter = itertools.count().__next__  # type: ignore[attr-defined]
+
+
+def main(file: str, module: str, name: str) -> int:
+    """Runs the test `name` of a module: without pytest."""
+    import importlib
+    import importlib.util
+
+    prepare()
+    sys.path[:] = json.loads(os.environ.get("HANDWOUND_SYS_PATH", "[]")) or sys.path
+    if module == "__main__":
+        stem = os.path.splitext(os.path.basename(file))[0]
+        sys.path.insert(0, os.path.dirname(os.path.abspath(file)))
+        spec = importlib.util.spec_from_file_location(stem, file)
+        if spec is None or spec.loader is None:
+            raise ImportError("%s is no file of Python" % file)
+        loaded = importlib.util.module_from_spec(spec)
+        sys.modules[stem] = loaded
+        spec.loader.exec_module(loaded)
+    else:
+        loaded = importlib.import_module(module)
+    try:
+        getattr(loaded, name)()
+    except Failed:
+        return 1
+    return 0

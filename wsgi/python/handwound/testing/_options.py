@@ -1,0 +1,59 @@
+"""How a test is to be searched."""
+
+import os
+from dataclasses import dataclass, field
+from typing import Any, Callable, Iterable, List, Optional, Sequence, Union
+
+SEARCHES = ("random", "pct", "bounded", "all", "answers")
+NETWORKS = ("calm", "rough")
+PREEMPT = ("gates", "gil", "opcode")
+
+
+@dataclass
+class Options:
+    """What :func:`handwound.testing.simulate` was told, checked."""
+
+    app: Optional[Callable[..., Any]] = None
+    workers: int = 2
+    seeds: Union[int, Iterable[int]] = 100
+    search: str = "random"
+    depth: int = 3
+    preempt: str = "gil"
+    network: str = "calm"
+    watch: Sequence[str] = ()
+    setup: Optional[Callable[[], Any]] = None
+    rewind: Sequence[Any] = ()
+    runs_max: int = 200_000
+    shrink_runs_max: int = 500
+    twice: bool = False
+    watchdog: float = 30.0
+    replay: Optional[str] = None
+    given: List[int] = field(default_factory=list)
+
+    def check(self) -> None:
+        if self.app is not None and not callable(self.app):
+            raise TypeError("app has to be a WSGI application, which can be called, not %r" % (self.app,))
+        if not isinstance(self.workers, int) or not 1 <= self.workers <= 1000:
+            raise ValueError("workers has to be a number from 1 to 1000, not %r" % (self.workers,))
+        if self.search not in SEARCHES:
+            raise ValueError("search has to be one of %s, not %r" % (", ".join(SEARCHES), self.search))
+        if self.preempt not in PREEMPT:
+            raise ValueError("preempt has to be one of %s, not %r" % (", ".join(PREEMPT), self.preempt))
+        if self.network not in NETWORKS:
+            raise ValueError("network has to be one of %s, not %r" % (", ".join(NETWORKS), self.network))
+        if isinstance(self.watch, str):
+            raise TypeError("watch has to be a list of names of modules or files, not the string %r" % (self.watch,))
+        self.given = list(range(self.seeds)) if isinstance(self.seeds, int) else [int(seed) for seed in self.seeds]
+
+    def override(self) -> None:
+        """What the environment says goes before what the test says."""
+        replay, seed = os.environ.get("HANDWOUND_REPLAY"), os.environ.get("HANDWOUND_SEED")
+        if replay:
+            self.replay = replay
+        elif seed:
+            try:
+                self.given = [int(seed)]
+            except ValueError:
+                raise ValueError("HANDWOUND_SEED has to be a number, not %r" % (seed,)) from None
+        if os.environ.get("HANDWOUND_TWICE", "0") not in ("", "0"):
+            self.twice = True

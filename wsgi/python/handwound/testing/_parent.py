@@ -1,0 +1,128 @@
+"""Starts the process in which a test is simulated, and tells what became of it."""
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from typing import Any, Callable, Dict, List, Optional, Tuple
+
+from handwound.testing._errors import Failed, Unsupported
+
+ADDR_NO_RANDOMIZE = 0x0040000
+# Of what it wrote, if it died without a word.
+TAIL_LINES = 60
+# Deep stacks fit, as on a thread that Python makes.
+STACK_BYTES = 8 << 20
+
+
+def run(function: Callable[..., Any], args: Tuple[Any, ...], kwargs: Dict[str, Any]) -> None:
+    """Runs a test in a process of its own, without pytest."""
+    __tracebackhide__ = True
+    if args or kwargs or "<locals>" in function.__qualname__ or "." in function.__qualname__:
+        raise TypeError(
+            "%s: without pytest a simulated test is a function at the top level of its module, and takes nothing but"
+            " the simulation" % function.__qualname__
+        )
+    # Not by its name: the module may have been run as a script.
+    file = function.__code__.co_filename
+    command = [sys.executable, "-m", "handwound.testing", "--child", file, function.__module__, function.__name__]
+    outcome(*start(command))
+
+
+def start(
+    command: List[str], environ: Optional[Dict[str, str]] = None, folder: Optional[str] = None
+) -> Tuple[int, str, Dict[str, Any]]:
+    """Runs a command in a process that simulates: its exit status, what it wrote, and what it found."""
+    native = supported()
+    library = os.memfd_create("handwound_shadow", 0)
+    reading, writing = os.pipe()
+    try:
+        with open(library, "wb", closefd=False) as file:
+            file.write(native.shadow_library())
+        variables = dict(os.environ if environ is None else environ)
+        variables.update(
+            LD_PRELOAD=("/proc/self/fd/%d %s" % (library, variables.get("LD_PRELOAD", ""))).strip(),
+            PYTHONHASHSEED="0",
+            RUST_MIN_STACK=str(STACK_BYTES),
+            HANDWOUND_SIMULATES=str(writing),
+            HANDWOUND_SYS_PATH=json.dumps(sys.path),
+        )
+        with settled():
+            process = subprocess.Popen(
+                command, env=variables, cwd=folder, pass_fds=[library, writing], stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
+            )
+        os.close(writing)
+        writing = -1
+        try:
+            with process:
+                written, _ = process.communicate()
+        except BaseException:
+            process.kill()
+            raise
+        with open(reading, encoding="utf-8", closefd=False) as results:
+            lines = results.read().splitlines()
+        return process.returncode, written, json.loads(lines[-1]) if lines else {}
+    finally:
+        for descriptor in (library, reading, writing):
+            if descriptor >= 0:
+                os.close(descriptor)
+
+
+def outcome(status: int, written: str, found: Dict[str, Any]) -> None:
+    """Raises what became of it, if it did not pass."""
+    __tracebackhide__ = True
+    if found.get("report"):
+        raise Failed(found["report"], found)
+    if status != 0 or not found:
+        lines = written.rstrip().splitlines()
+        cut = ["... %d lines more" % (len(lines) - TAIL_LINES)] if len(lines) > TAIL_LINES else []
+        how = "by signal %d" % -status if status < 0 else "with status %d" % status
+        text = "\n".join(["  " + line for line in cut + lines[-TAIL_LINES:]])
+        raise Failed("the process of the simulation ended %s, and had written:\n%s" % (how, text or "  nothing"))
+
+
+def supported() -> Any:
+    """The compiled part, where it can simulate.
+
+    Raises Unsupported elsewhere.
+    """
+    why = None
+    if not sys.platform.startswith("linux") or platform.libc_ver()[0] != "glibc":
+        why = "they need Linux with glibc, and this is %s" % platform.platform()
+    elif sys.implementation.name != "cpython" or not (3, 9) <= sys.version_info[:2] <= (3, 13):
+        why = "they need CPython 3.9 to 3.13, and this is %s %s" % (sys.implementation.name, platform.python_version())
+    elif "free-threading" in sys.version:
+        why = "they need a Python with the interpreter lock, and this is one without"
+    from handwound import _native
+
+    if why is None and not hasattr(_native, "shadow_library"):
+        why = "this handwound was built without them; the wheel has them (pip install handwound)"
+    if why is not None:
+        raise Unsupported("simulations of Python programs do not work here: %s" % why)
+    return _native
+
+
+class settled:
+    """While a process is started: what it has from birth. Addresses are the same each time, and it has one processor."""
+
+    def __enter__(self) -> None:
+        self.persona = personality(0xFFFFFFFF)
+        # Where this is not allowed (some containers), addresses differ, and so does what is sorted by them.
+        personality(self.persona | ADDR_NO_RANDOMIZE)
+        self.processors = os.sched_getaffinity(0)
+        os.sched_setaffinity(0, {max(self.processors)})
+
+    def __exit__(self, *error: Any) -> None:
+        os.sched_setaffinity(0, self.processors)
+        personality(self.persona)
+
+
+def personality(persona: int) -> int:
+    """Sets how Linux treats this thread and what it starts (personality(2)); what it was before."""
+    try:
+        import ctypes
+    except ImportError:
+        return 0
+    return ctypes.CDLL(None).personality(ctypes.c_ulong(persona)) & 0xFFFFFFFF

@@ -1,0 +1,62 @@
+"""The plugin for pytest: runs simulated tests each in a process of its own, which runs pytest for that test alone."""
+
+import os
+import sys
+from typing import Any, List, Optional
+
+import pytest
+
+from handwound.testing import _child, _parent
+from handwound.testing._decorator import simulate
+from handwound.testing._errors import Failed, Unsupported
+
+
+def pytest_addoption(parser: Any) -> None:
+    group = parser.getgroup("handwound", "simulated tests")
+    group.addoption("--handwound-replay", metavar="LINE", help="the one run that this line stands for, as a report gives it")
+    group.addoption("--handwound-seed", metavar="N", help="the one run of this seed")
+    group.addoption("--handwound-twice", action="store_true", help="make every run twice, and compare all that happens")
+
+
+def pytest_configure(config: Any) -> None:
+    for option, variable in (("replay", "REPLAY"), ("seed", "SEED"), ("twice", "TWICE")):
+        value = config.getoption("handwound_" + option)
+        if value:
+            os.environ["HANDWOUND_" + variable] = "1" if value is True else value
+
+
+@pytest.fixture
+def simulation() -> Any:
+    """Simulates a function at once: ``@simulation(app=app)`` before a function in the test. Takes what
+    ``handwound.testing.simulate`` takes."""
+
+    def now(*args: Any, **kwargs: Any) -> Any:
+        return lambda function: simulate(*args, **kwargs)(function)()
+
+    return now
+
+
+def is_simulated(item: Any) -> bool:
+    return hasattr(item.obj, "handwound_simulation") or "simulation" in getattr(item, "fixturenames", ())
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: Any) -> Optional[bool]:
+    if _child.is_here() or not is_simulated(pyfuncitem):
+        return None
+    __tracebackhide__ = True
+    config = pyfuncitem.config
+    command = [sys.executable, "-m", "pytest", pyfuncitem.nodeid, "-q", "--tb=native", "-p", "no:cacheprovider"]
+    command += ["--rootdir=%s" % config.rootpath]
+    if config.inipath is not None:
+        command += ["-c", str(config.inipath)]
+    if config.pluginmanager.hasplugin("xdist"):
+        command += ["-n0"]
+    variables = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_XDIST")}
+    try:
+        _parent.outcome(*_parent.start(command, variables, str(config.rootpath)))
+    except Unsupported as why:
+        pytest.skip(str(why))
+    except Failed as failed:
+        pytest.fail(str(failed), pytrace=False)
+    return True

@@ -1,0 +1,62 @@
+"""What is told of a test that has failed."""
+
+import os
+import re
+from typing import Any, Callable, Dict, List, Optional
+
+from handwound.testing._options import Options
+
+# Lines of what the program wrote in the run.
+WRITTEN_LINES = 40
+
+LABELS = {
+    "gates": "threads were changed only where they wait or let go of the interpreter by themselves: any CPython may do this",
+    "gil": "threads were changed only where this version of CPython may do so",
+    "opcode": "threads were changed after any instruction: a Python without the interpreter lock may do this, and one that"
+    " has it need not",
+}
+
+
+def text(
+    function: Callable[..., Any], options: Options, found: Dict[str, Any], written: str, place: Optional[str]
+) -> str:
+    lines: List[str] = []
+    first, _, rest = found["message"].partition("\n")
+    lines.append("FAILED in run %d, %s: %s" % (found["runs"], origin(found["origin"]), first))
+    if found.get("replay"):
+        lines.append(
+            "shrunk from %d choices to %d in %d runs; %s"
+            % (found["choices"], found["shrunk_choices"], found["shrink_runs"], LABELS[options.preempt])
+        )
+    if rest.strip():
+        lines += ["", rest.rstrip()]
+    for title, key in (("what happened:", "diagram"), ("who waits for what:", "waits")):
+        if found.get(key, "").strip() and (key != "waits" or tells(found[key])):
+            lines += ["", title, "", found[key].rstrip()]
+    output = written.rstrip().splitlines()
+    if output:
+        cut = ["... %d lines more" % (len(output) - WRITTEN_LINES)] if len(output) > WRITTEN_LINES else []
+        lines += ["", "what the program wrote:", ""] + ["  " + line for line in cut + output[-WRITTEN_LINES:]]
+    lines += [""] + ["note: %s" % note for note in found.get("notes", [])]
+    if found.get("replay"):
+        lines += ["to have this run again:", "  " + command(function, found["replay"])]
+    return "\n".join(lines)
+
+
+def tells(waits: str) -> bool:
+    """Whether somebody waits who has begun something: workers without a job, and the loop, always wait."""
+    lines = [line.strip() for line in waits.splitlines()]
+    return any(re.match("(also waiting|at )|reactor polls|(worker-[0-9]+) is parked at gate `\\2`", line) is None for line in lines)
+
+
+def origin(text: str) -> str:
+    # As Rust's tests are told; here there is an option.
+    return text.split(" (HANDWOUND_SEED", 1)[0]
+
+
+def command(function: Callable[..., Any], replay: str) -> str:
+    node = os.environ.get("PYTEST_CURRENT_TEST", "").rsplit(" ", 1)[0]
+    if node:
+        return "pytest '%s' --handwound-replay=%s" % (node, replay)
+    file = os.path.relpath(function.__code__.co_filename)
+    return "python -m handwound.testing %s::%s --replay=%s" % (file, function.__name__, replay)

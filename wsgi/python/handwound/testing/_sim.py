@@ -1,0 +1,223 @@
+"""What a test has: the simulation, and clients of the server in it."""
+
+import json as _json
+from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple, Union
+
+Headers = Union[Mapping[str, str], Iterable[Tuple[str, str]]]
+
+
+class Response:
+    """A response that has come whole."""
+
+    def __init__(self, raw: Mapping[str, Any]) -> None:
+        self.status: int = raw["status"]
+        #: Names in lower case, in the order in which they came.
+        self.headers: List[Tuple[str, str]] = raw["headers"]
+        self.body: bytes = raw["body"]
+
+    def header(self, name: str, default: Optional[str] = None) -> Optional[str]:
+        """The first field of this name."""
+        return next((value for key, value in self.headers if key == name.lower()), default)
+
+    @property
+    def text(self) -> str:
+        return self.body.decode("utf-8", "replace")
+
+    def json(self) -> Any:
+        return _json.loads(self.body)
+
+    def __repr__(self) -> str:
+        return "<Response %d, %d bytes>" % (self.status, len(self.body))
+
+
+class Client:
+    """The other end of a connection. What is sent goes out at once; what comes is there after the simulation has moved."""
+
+    def __init__(self, world: Any) -> None:
+        self._world = world
+        self._client = world.connect()
+        self._asked: List[str] = []
+
+    def send(self, data: Union[bytes, str]) -> "Client":
+        """These very bytes; text as Latin-1."""
+        self._client.send(data.encode("latin-1") if isinstance(data, str) else bytes(data))
+        return self
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: Headers = (),
+        body: Union[bytes, str] = b"",
+        json: Any = None,
+        data: Optional[Mapping[str, str]] = None,
+    ) -> "Exchange":
+        """A request on this connection, with ``Host`` and the body's length unless ``headers`` have them."""
+        fields = list(headers.items()) if isinstance(headers, Mapping) else list(headers)
+        names = {name.lower() for name, _ in fields}
+        if json is not None:
+            body = _json.dumps(json)
+            fields += [] if "content-type" in names else [("Content-Type", "application/json")]
+        elif data is not None:
+            from urllib.parse import urlencode
+
+            body = urlencode(data)
+            fields += [] if "content-type" in names else [("Content-Type", "application/x-www-form-urlencoded")]
+        body = body.encode() if isinstance(body, str) else bytes(body)
+        if "host" not in names:
+            fields.insert(0, ("Host", "test"))
+        if body and not names & {"content-length", "transfer-encoding"}:
+            fields.append(("Content-Length", str(len(body))))
+        lines = ["%s %s HTTP/1.1" % (method, path)] + ["%s: %s" % field for field in fields]
+        self._asked.append("%s %s" % (method, path))
+        self.send("\r\n".join(lines + ["", ""]).encode("latin-1") + body)
+        return Exchange(self, len(self._asked) - 1, "%s %s" % (method, path))
+
+    def get(self, path: str, *, headers: Headers = ()) -> "Exchange":
+        return self.request("GET", path, headers=headers)
+
+    @property
+    def received(self) -> bytes:
+        """All that has come so far."""
+        return bytes(self._client.received())
+
+    @property
+    def responses(self) -> List[Response]:
+        """Those that have come whole."""
+        return [Response(raw) for raw in self._client.responses()]
+
+    @property
+    def parting(self) -> str:
+        """How the server has parted: ``open`` (not yet), ``finished``, ``reset``, ``refused`` or ``unanswered``."""
+        return str(self._client.parting())
+
+    def finish(self) -> None:
+        """Ends what this side sends, and goes on reading."""
+        self._client.finish()
+
+    def close(self) -> None:
+        """Closes, as a program that closes its socket."""
+        self._client.close()
+
+    def reset(self) -> None:
+        """Resets the connection."""
+        self._client.reset()
+
+
+class Exchange:
+    """A request that has been sent, and its response when it has come."""
+
+    def __init__(self, client: Client, number: int, asked: str) -> None:
+        self.client = client
+        self._number, self._asked = number, asked
+
+    @property
+    def response(self) -> Response:
+        """Raises AssertionError where it has not come."""
+        responses = self.client.responses
+        if len(responses) > self._number:
+            return responses[self._number]
+        waits = self.client._world.report_deadlock()
+        received = self.client.received
+        raise AssertionError(
+            "no response to %s yet; %s%s"
+            % (
+                self._asked,
+                "what has come is %r" % received if received else "nothing has come",
+                "\n%s" % waits if waits else "; the simulation goes on by sim.settle() or sim.advance(seconds)",
+            )
+        )
+
+    @property
+    def done(self) -> bool:
+        """Whether the response has come."""
+        return len(self.client.responses) > self._number
+
+    @property
+    def status(self) -> int:
+        return self.response.status
+
+    @property
+    def headers(self) -> List[Tuple[str, str]]:
+        return self.response.headers
+
+    @property
+    def body(self) -> bytes:
+        return self.response.body
+
+    @property
+    def text(self) -> str:
+        return self.response.text
+
+    def json(self) -> Any:
+        return self.response.json()
+
+    def __repr__(self) -> str:
+        return "<%s, %s>" % (self._asked, "%d" % self.status if self.done else "under way")
+
+
+class Sim:
+    """A simulation, which stands still unless the test moves it."""
+
+    def __init__(self, world: Any) -> None:
+        self._world = world
+
+    # Clients.
+
+    def connect(self) -> Client:
+        """A connection to the server."""
+        return Client(self._world)
+
+    def request(self, method: str, path: str, **how: Any) -> Exchange:
+        """A request on a connection of its own; see :meth:`Client.request`."""
+        return self.connect().request(method, path, **how)
+
+    def get(self, path: str, **how: Any) -> Exchange:
+        """A GET on a connection of its own."""
+        return self.request("GET", path, **how)
+
+    def post(self, path: str, **how: Any) -> Exchange:
+        """A POST on a connection of its own: ``body``, ``json`` or ``data`` (a form)."""
+        return self.request("POST", path, **how)
+
+    # Moving.
+
+    def settle(self) -> None:
+        """Until nothing can move any more, however far the clock has to go for that."""
+        self._world.settle()
+
+    def settle_now(self) -> None:
+        """Until nothing can move at this time."""
+        self._world.settle_now()
+
+    def advance(self, seconds: float) -> None:
+        """The clock goes on by so many seconds; all that is due meanwhile happens."""
+        self._world.advance(float(seconds))
+
+    def step(self) -> bool:
+        """One move; False where nothing can move."""
+        return bool(self._world.step())
+
+    @property
+    def now(self) -> float:
+        """Seconds since the run began."""
+        return float(self._world.now())
+
+    # Looking.
+
+    @property
+    def trace(self) -> str:
+        """All that has happened, an event a line."""
+        return str(self._world.trace())
+
+    @property
+    def trace_hash(self) -> int:
+        """One number for all that has happened: two runs are the same when it is."""
+        return int(self._world.trace_hash())
+
+    @property
+    def deadlock(self) -> Optional[str]:
+        """Who waits for what, where nothing can move though somebody waits; else None."""
+        found = self._world.report_deadlock()
+        return None if found is None else str(found)

@@ -1,0 +1,794 @@
+//! The functions of the C library by which a program waits, tells the time and draws chance, for an unmodified program
+//! in a simulation. Preloaded (`LD_PRELOAD`), they come before the real ones.
+//!
+//! On threads that take part (`handwound_shadow_take_part`) they never block: what is there is taken, and what is not
+//! is waited for in the simulation, where others go on meanwhile. On all other threads, and until somebody has installed
+//! hooks, they are the real ones. State stays where it is in either case: a semaphore has its real value, a mutex its
+//! real owner. Only the waiting is another.
+//!
+//! This file is a library of its own, and all there is of its kind: nothing depends on it, and what it does that the
+//! compiler cannot check is done here and nowhere else. For Linux with glibc.
+#![deny(unsafe_op_in_unsafe_fn)]
+#![allow(non_camel_case_types, clippy::missing_safety_doc)]
+
+use std::cell::Cell;
+use std::ffi::{CStr, c_char, c_int, c_long, c_uint, c_void};
+use std::mem::transmute;
+use std::ptr::null_mut;
+use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+
+include!("abi.rs");
+
+const EINTR: c_int = 4;
+const EAGAIN: c_int = 11;
+const EINVAL: c_int = 22;
+const ETIMEDOUT: c_int = 110;
+const F_GETFL: c_int = 3;
+const O_NONBLOCK: c_int = 0o4000;
+const POLLIN: i16 = 1;
+const POLLOUT: i16 = 4;
+const CLOCK_REALTIME: c_int = 0;
+const CLOCK_REALTIME_COARSE: c_int = 5;
+const CLOCK_TAI: c_int = 11;
+const TIMER_ABSTIME: c_int = 1;
+const SECOND: u64 = 1_000_000_000;
+/// An object that stands for the readiness of every descriptor: whoever moved bytes may have made any of them ready.
+const DESCRIPTORS: usize = 1;
+/// An object that nobody notifies.
+const NOTHING: usize = 2;
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct timespec {
+    seconds: i64,
+    nanos: c_long,
+}
+
+#[repr(C)]
+pub struct timeval {
+    seconds: i64,
+    micros: c_long,
+}
+
+#[repr(C)]
+pub struct pollfd {
+    fd: c_int,
+    events: i16,
+    revents: i16,
+}
+
+type Opaque = c_void;
+
+unsafe extern "C" {
+    fn dlsym(handle: *mut c_void, name: *const c_char) -> *mut c_void;
+    fn dlvsym(handle: *mut c_void, name: *const c_char, version: *const c_char) -> *mut c_void;
+    fn __errno_location() -> *mut c_int;
+    fn fcntl(fd: c_int, command: c_int, ...) -> c_int;
+    fn sem_trywait(semaphore: *mut Opaque) -> c_int;
+    fn pthread_mutex_trylock(mutex: *mut Opaque) -> c_int;
+    fn pthread_self() -> usize;
+}
+
+const RTLD_NEXT: *mut c_void = -1_isize as *mut c_void;
+
+// Taking part.
+
+static HOOKS: AtomicPtr<Hooks> = AtomicPtr::new(null_mut());
+/// How many threads wait for anything, so that who lets go of a lock need not ask whether somebody wants it.
+static WAITERS: AtomicUsize = AtomicUsize::new(0);
+
+thread_local! {
+    /// How far this thread takes part: [`REAL`], [`PROGRAM`] or [`WHOLLY`].
+    static PART: Cell<u32> = const { Cell::new(REAL) };
+}
+
+/// Installs the hooks, which have to live as long as the process.
+///
+/// # Safety
+/// `hooks` points to hooks that are never freed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn handwound_shadow_install(hooks: *const Hooks) {
+    HOOKS.store(hooks.cast_mut(), Ordering::Release);
+}
+
+/// How far the calling thread takes part from here on; how far it did before.
+#[unsafe(no_mangle)]
+pub extern "C" fn handwound_shadow_take_part(part: u32) -> u32 {
+    PART.with(|cell| cell.replace(part))
+}
+
+/// `start(arg)` on the calling thread, which takes part meanwhile.
+///
+/// # Safety
+/// The two are what `pthread_create` was called with.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn handwound_shadow_call(start: usize, arg: usize) {
+    // SAFETY: by this function's own condition.
+    let start: extern "C" fn(*mut c_void) -> *mut c_void = unsafe { transmute(start) };
+    PART.with(|cell| cell.set(WHOLLY));
+    start(arg as *mut c_void);
+    PART.with(|cell| cell.set(REAL));
+}
+
+/// The calling thread's `pthread_t`.
+#[unsafe(no_mangle)]
+pub extern "C" fn handwound_shadow_self() -> usize {
+    // SAFETY: has no conditions.
+    unsafe { pthread_self() }
+}
+
+/// The hooks, while a thread that takes part does not: what is called from here on is real.
+struct Inside {
+    hooks: &'static Hooks,
+    /// How far it takes part otherwise.
+    part: u32,
+}
+
+impl Inside {
+    #[inline]
+    fn of_this_thread() -> Option<Inside> {
+        let part = PART.try_with(Cell::get).unwrap_or(REAL);
+        if part == REAL {
+            return None;
+        }
+        // SAFETY: whoever installed them keeps them for ever; null until then.
+        let hooks = unsafe { HOOKS.load(Ordering::Acquire).as_ref() }?;
+        PART.with(|cell| cell.set(REAL));
+        Some(Inside { hooks, part })
+    }
+
+    fn enlist(&self, object: usize) {
+        WAITERS.fetch_add(1, Ordering::Relaxed);
+        (self.hooks.enlist)(object);
+    }
+
+    fn wait(&self, kind: Kind, until: u64) -> u32 {
+        let how = (self.hooks.wait)(kind as u32, until);
+        WAITERS.fetch_sub(1, Ordering::Relaxed);
+        how
+    }
+
+    fn notify(&self, object: usize, all: bool) {
+        if WAITERS.load(Ordering::Relaxed) > 0 {
+            (self.hooks.notify)(object, u32::from(all));
+        }
+    }
+
+    fn now(&self) -> u64 {
+        (self.hooks.now)()
+    }
+
+    /// Sleeps; false when the simulation ended first.
+    fn sleep_until(&self, until: u64) -> bool {
+        loop {
+            self.enlist(NOTHING);
+            match self.wait(Kind::Sleep, until) {
+                OVER => return false,
+                _ if self.now() >= until => return true,
+                _ => {}
+            }
+        }
+    }
+
+    /// The time that `time` is on the clock of the simulation.
+    fn instant(&self, clock: c_int, time: &timespec) -> u64 {
+        let nanos = nanos_of(time);
+        match is_calendar(clock) {
+            true => nanos.saturating_sub((self.hooks.date)().saturating_sub(self.now())),
+            false => nanos,
+        }
+    }
+}
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        PART.with(|cell| cell.set(self.part));
+    }
+}
+
+fn nanos_of(time: &timespec) -> u64 {
+    u64::try_from(time.seconds).unwrap_or(0).saturating_mul(SECOND).saturating_add(u64::try_from(time.nanos).unwrap_or(0))
+}
+
+fn timespec_of(nanos: u64) -> timespec {
+    timespec { seconds: (nanos / SECOND) as i64, nanos: (nanos % SECOND) as c_long }
+}
+
+fn is_calendar(clock: c_int) -> bool {
+    matches!(clock, CLOCK_REALTIME | CLOCK_REALTIME_COARSE | CLOCK_TAI)
+}
+
+/// CLOCK_PROCESS_CPUTIME_ID, CLOCK_THREAD_CPUTIME_ID and those of other threads, whose numbers are negative.
+fn is_processor_time(clock: c_int) -> bool {
+    clock == 2 || clock == 3 || clock < 0
+}
+
+fn fail(error: c_int) -> c_int {
+    // SAFETY: the C library gives each thread its own, valid for the thread's life.
+    unsafe { *__errno_location() = error };
+    -1
+}
+
+fn errno() -> c_int {
+    // SAFETY: as in `fail`.
+    unsafe { *__errno_location() }
+}
+
+// The real functions.
+
+/// The next function of this name after ours, looked for once.
+fn real(cell: &AtomicUsize, name: &CStr) -> usize {
+    let known = cell.load(Ordering::Relaxed);
+    if known != 0 {
+        return known;
+    }
+    // Conditions have an older version with the same name on x86-64, which a plain lookup may give.
+    let version = name.to_bytes().starts_with(b"pthread_cond_");
+    // SAFETY: names and version are C strings.
+    let found = unsafe {
+        let found = if version { dlvsym(RTLD_NEXT, name.as_ptr(), c"GLIBC_2.3.2".as_ptr()) } else { null_mut() };
+        if found.is_null() { dlsym(RTLD_NEXT, name.as_ptr()) } else { found }
+    } as usize;
+    if found == 0 {
+        std::process::abort();
+    }
+    cell.store(found, Ordering::Relaxed);
+    found
+}
+
+/// Defines functions of the C library. In each body `inside` is the hooks on a thread that takes part (elsewhere the
+/// real function has been called already), and `real` is the real function.
+macro_rules! shadows {
+    ($($(#[$doc:meta])* fn $name:ident($($arg:ident: $type:ty),*) -> $result:ty => |$inside:ident, $real:ident| $body:block)*) => {$(
+        $(#[$doc])*
+        #[unsafe(no_mangle)]
+        pub unsafe extern "C" fn $name($($arg: $type),*) -> $result {
+            static REAL: AtomicUsize = AtomicUsize::new(0);
+            const NAME: &CStr = match CStr::from_bytes_with_nul(concat!(stringify!($name), "\0").as_bytes()) {
+                Ok(name) => name,
+                Err(_) => panic!("a name has no zero in it"),
+            };
+            // SAFETY: the C library's function of this name has this type.
+            let $real: unsafe extern "C" fn($($type),*) -> $result = unsafe { transmute(real(&REAL, NAME)) };
+            let Some($inside) = Inside::of_this_thread() else {
+                // SAFETY: the caller keeps the conditions of the real function.
+                return unsafe { $real($($arg),*) };
+            };
+            $body
+        }
+    )*};
+}
+
+// Time.
+
+shadows! {
+    fn clock_gettime(clock: c_int, time: *mut timespec) -> c_int => |inside, real| {
+        if is_processor_time(clock) {
+            // How long a computation takes is left to chance: in a simulation it takes no time.
+            // SAFETY: the caller gives a place for a time.
+            unsafe { *time = timespec_of(0) };
+            return 0;
+        }
+        let _ = real;
+        let nanos = if is_calendar(clock) { (inside.hooks.date)() } else { inside.now() };
+        // SAFETY: as above.
+        unsafe { *time = timespec_of(nanos) };
+        0
+    }
+
+    fn gettimeofday(time: *mut timeval, zone: *mut c_void) -> c_int => |inside, real| {
+        let _ = (real, zone);
+        let nanos = (inside.hooks.date)();
+        // SAFETY: the caller gives a place for a time, or none.
+        if let Some(time) = unsafe { time.as_mut() } {
+            *time = timeval { seconds: (nanos / SECOND) as i64, micros: (nanos % SECOND / 1000) as c_long };
+        }
+        0
+    }
+
+    fn time(place: *mut i64) -> i64 => |inside, real| {
+        let _ = real;
+        let seconds = ((inside.hooks.date)() / SECOND) as i64;
+        // SAFETY: the caller gives a place for a time, or none.
+        if let Some(place) = unsafe { place.as_mut() } {
+            *place = seconds;
+        }
+        seconds
+    }
+
+    fn nanosleep(time: *const timespec, left: *mut timespec) -> c_int => |inside, real| {
+        let _ = (real, left);
+        // SAFETY: the caller gives a time.
+        let until = inside.now().saturating_add(nanos_of(unsafe { &*time }));
+        inside.sleep_until(until);
+        0
+    }
+
+    fn clock_nanosleep(clock: c_int, flags: c_int, time: *const timespec, left: *mut timespec) -> c_int => |inside, real| {
+        let _ = (real, left);
+        // SAFETY: the caller gives a time.
+        let time = unsafe { &*time };
+        let until = match flags & TIMER_ABSTIME {
+            0 => inside.now().saturating_add(nanos_of(time)),
+            _ => inside.instant(clock, time),
+        };
+        inside.sleep_until(until);
+        0
+    }
+
+    fn usleep(micros: c_uint) -> c_int => |inside, real| {
+        let _ = real;
+        inside.sleep_until(inside.now().saturating_add(u64::from(micros) * 1000));
+        0
+    }
+
+    fn sleep(seconds: c_uint) -> c_uint => |inside, real| {
+        let _ = real;
+        inside.sleep_until(inside.now().saturating_add(u64::from(seconds) * SECOND));
+        0
+    }
+}
+
+// Semaphores: Python's locks.
+
+fn await_semaphore(inside: &Inside, semaphore: *mut Opaque, until: u64) -> c_int {
+    loop {
+        // SAFETY: the caller of the function that this stands for gave a semaphore. It never blocks.
+        if unsafe { sem_trywait(semaphore) } == 0 {
+            return 0;
+        }
+        if inside.now() >= until {
+            return fail(ETIMEDOUT);
+        }
+        inside.enlist(semaphore as usize);
+        if inside.wait(Kind::Lock, until) == OVER {
+            // Who has a deadline hears that it has come. Who has none hears that it has what it wants: it was told to
+            // end, does not get far, and what it gives back is not counted.
+            return match until {
+                NEVER => {
+                    owe(semaphore as usize);
+                    0
+                }
+                _ => fail(ETIMEDOUT),
+            };
+        }
+    }
+}
+
+/// Semaphores that somebody was told to have without having them: so often their next posts are not counted.
+static OWED: std::sync::Mutex<Vec<usize>> = std::sync::Mutex::new(Vec::new());
+static OWED_COUNT: AtomicUsize = AtomicUsize::new(0);
+
+fn owe(semaphore: usize) {
+    OWED.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(semaphore);
+    OWED_COUNT.fetch_add(1, Ordering::Relaxed);
+}
+
+fn is_owed(semaphore: usize) -> bool {
+    if OWED_COUNT.load(Ordering::Relaxed) == 0 {
+        return false;
+    }
+    let mut owed = OWED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let place = owed.iter().position(|&one| one == semaphore);
+    if let Some(place) = place {
+        owed.swap_remove(place);
+        OWED_COUNT.fetch_sub(1, Ordering::Relaxed);
+    }
+    place.is_some()
+}
+
+shadows! {
+    fn sem_wait(semaphore: *mut Opaque) -> c_int => |inside, real| {
+        let _ = real;
+        await_semaphore(&inside, semaphore, NEVER)
+    }
+
+    fn sem_timedwait(semaphore: *mut Opaque, time: *const timespec) -> c_int => |inside, real| {
+        let _ = real;
+        // SAFETY: the caller gives a time.
+        let until = inside.instant(CLOCK_REALTIME, unsafe { &*time });
+        await_semaphore(&inside, semaphore, until)
+    }
+
+    fn sem_clockwait(semaphore: *mut Opaque, clock: c_int, time: *const timespec) -> c_int => |inside, real| {
+        let _ = real;
+        // SAFETY: the caller gives a time.
+        let until = inside.instant(clock, unsafe { &*time });
+        await_semaphore(&inside, semaphore, until)
+    }
+
+    fn sem_post(semaphore: *mut Opaque) -> c_int => |inside, real| {
+        if is_owed(semaphore as usize) {
+            return 0;
+        }
+        // SAFETY: the caller gives a semaphore.
+        let result = unsafe { real(semaphore) };
+        inside.notify(semaphore as usize, false);
+        result
+    }
+}
+
+// Mutexes and conditions: Python's interpreter lock, and what libraries have.
+
+fn lock_mutex(inside: &Inside, mutex: *mut Opaque, until: u64) -> c_int {
+    const EBUSY: c_int = 16;
+    loop {
+        // SAFETY: the caller of the function that this stands for gave a mutex. It never blocks.
+        match unsafe { pthread_mutex_trylock(mutex) } {
+            EBUSY => {}
+            result => return result,
+        }
+        if inside.now() >= until {
+            return ETIMEDOUT;
+        }
+        inside.enlist(mutex as usize);
+        // Essential: it is OVER only where nobody goes on who could let go of it.
+        inside.wait(Kind::Essential, until);
+    }
+}
+
+/// Waits at a condition: enlisted before the mutex is free, so that no signal comes in between.
+fn await_condition(inside: &Inside, condition: *mut Opaque, mutex: *mut Opaque, until: u64) -> c_int {
+    inside.enlist(condition as usize);
+    // SAFETY: the caller of the function that this stands for has locked this mutex. On this thread the library is
+    // inside, so this is the real function.
+    unsafe { pthread_mutex_unlock(mutex) };
+    inside.notify(mutex as usize, false);
+    let how = inside.wait(Kind::Essential, until);
+    lock_mutex(inside, mutex, NEVER);
+    if how == TIMED_OUT { ETIMEDOUT } else { 0 }
+}
+
+/// The clock of a condition is not told with the wait. A time in the thousands of days can only be the calendar's.
+fn clock_of(time: &timespec) -> c_int {
+    const CLOCK_MONOTONIC: c_int = 1;
+    if time.seconds > 500_000_000 { CLOCK_REALTIME } else { CLOCK_MONOTONIC }
+}
+
+shadows! {
+    fn pthread_mutex_lock(mutex: *mut Opaque) -> c_int => |inside, real| {
+        let _ = real;
+        lock_mutex(&inside, mutex, NEVER)
+    }
+
+    fn pthread_mutex_timedlock(mutex: *mut Opaque, time: *const timespec) -> c_int => |inside, real| {
+        let _ = real;
+        // SAFETY: the caller gives a time.
+        let until = inside.instant(CLOCK_REALTIME, unsafe { &*time });
+        lock_mutex(&inside, mutex, until)
+    }
+
+    fn pthread_mutex_unlock(mutex: *mut Opaque) -> c_int => |inside, real| {
+        // SAFETY: the caller gives a mutex.
+        let result = unsafe { real(mutex) };
+        inside.notify(mutex as usize, false);
+        result
+    }
+
+    fn pthread_cond_wait(condition: *mut Opaque, mutex: *mut Opaque) -> c_int => |inside, real| {
+        let _ = real;
+        await_condition(&inside, condition, mutex, NEVER)
+    }
+
+    fn pthread_cond_timedwait(condition: *mut Opaque, mutex: *mut Opaque, time: *const timespec) -> c_int => |inside, real| {
+        let _ = real;
+        // SAFETY: the caller gives a time.
+        let time = unsafe { &*time };
+        await_condition(&inside, condition, mutex, inside.instant(clock_of(time), time))
+    }
+
+    fn pthread_cond_clockwait(condition: *mut Opaque, mutex: *mut Opaque, clock: c_int, time: *const timespec) -> c_int => |inside, real| {
+        let _ = real;
+        // SAFETY: the caller gives a time.
+        let until = inside.instant(clock, unsafe { &*time });
+        await_condition(&inside, condition, mutex, until)
+    }
+
+    fn pthread_cond_signal(condition: *mut Opaque) -> c_int => |inside, real| {
+        // SAFETY: the caller gives a condition.
+        let result = unsafe { real(condition) };
+        inside.notify(condition as usize, false);
+        result
+    }
+
+    fn pthread_cond_broadcast(condition: *mut Opaque) -> c_int => |inside, real| {
+        // SAFETY: the caller gives a condition.
+        let result = unsafe { real(condition) };
+        inside.notify(condition as usize, true);
+        result
+    }
+}
+
+// Futexes: what Rust's own locks wait at.
+
+#[cfg(target_arch = "x86_64")]
+const SYS_FUTEX: c_long = 202;
+#[cfg(target_arch = "aarch64")]
+const SYS_FUTEX: c_long = 98;
+const FUTEX_WAIT: c_long = 0;
+const FUTEX_WAKE: c_long = 1;
+const FUTEX_WAIT_BITSET: c_long = 9;
+const FUTEX_WAKE_BITSET: c_long = 10;
+const FUTEX_PRIVATE: c_long = 128;
+const FUTEX_CLOCK_REALTIME: c_long = 256;
+
+fn await_futex(inside: &Inside, word: *mut c_void, operation: c_long, expected: u32, time: Option<&timespec>) -> c_long {
+    // SAFETY: the caller of the function that this stands for gave a futex word.
+    let now = unsafe { (*word.cast::<std::sync::atomic::AtomicU32>()).load(Ordering::SeqCst) };
+    if now != expected {
+        return fail(EAGAIN).into();
+    }
+    let until = match time {
+        None => NEVER,
+        Some(time) if operation & !(FUTEX_PRIVATE | FUTEX_CLOCK_REALTIME) == FUTEX_WAIT => {
+            inside.now().saturating_add(nanos_of(time))
+        }
+        Some(time) => inside.instant(if operation & FUTEX_CLOCK_REALTIME == 0 { 1 } else { CLOCK_REALTIME }, time),
+    };
+    if inside.now() >= until {
+        return fail(ETIMEDOUT).into();
+    }
+    inside.enlist(word as usize);
+    match inside.wait(Kind::Essential, until) {
+        TIMED_OUT => fail(ETIMEDOUT).into(),
+        _ => 0,
+    }
+}
+
+shadows! {
+    fn syscall(number: c_long, first: *mut c_void, second: c_long, third: c_long, fourth: *mut c_void, fifth: *mut c_void, sixth: c_long) -> c_long => |inside, real| {
+        let operation = second & !(FUTEX_PRIVATE | FUTEX_CLOCK_REALTIME);
+        match number {
+            SYS_FUTEX if inside.part == WHOLLY && (operation == FUTEX_WAIT || operation == FUTEX_WAIT_BITSET) => {
+                // SAFETY: the caller gives a time, or none.
+                let time = unsafe { fourth.cast::<timespec>().as_ref() };
+                await_futex(&inside, first, second, third as u32, time)
+            }
+            SYS_FUTEX if operation == FUTEX_WAKE || operation == FUTEX_WAKE_BITSET => {
+                inside.notify(first as usize, third > 1);
+                // Those who wait for real, too.
+                // SAFETY: the caller keeps the conditions of the real function.
+                unsafe { real(number, first, second, third, fourth, fifth, sixth) }
+            }
+            // SAFETY: as above.
+            _ => unsafe { real(number, first, second, third, fourth, fifth, sixth) },
+        }
+    }
+}
+
+// Threads.
+
+shadows! {
+    fn pthread_create(thread: *mut usize, attributes: *const c_void, start: usize, arg: usize) -> c_int => |inside, real| {
+        let _ = (real, attributes);
+        let id = (inside.hooks.spawn)(start, arg);
+        if id == 0 {
+            return EAGAIN;
+        }
+        // SAFETY: the caller gives a place for the thread's id.
+        unsafe { *thread = id };
+        0
+    }
+
+    fn pthread_join(thread: usize, result: *mut *mut c_void) -> c_int => |inside, real| {
+        match (inside.hooks.join)(thread) {
+            // SAFETY: the caller gives a thread of its own, and a place or none.
+            1 => unsafe { real(thread, result) },
+            _ => {
+                // SAFETY: as above.
+                if let Some(result) = unsafe { result.as_mut() } {
+                    *result = null_mut();
+                }
+                0
+            }
+        }
+    }
+
+    fn pthread_detach(thread: usize) -> c_int => |inside, real| {
+        // The simulation joins its threads itself.
+        let _ = (inside, real, thread);
+        0
+    }
+}
+
+// Descriptors. Bytes move for real; only the waiting for them is the simulation's.
+
+fn is_ready(fd: c_int, events: i16) -> bool {
+    let mut one = pollfd { fd, events, revents: 0 };
+    // SAFETY: one entry; a timeout of 0 does not wait. The real function, as the library is inside.
+    unsafe { poll(&raw mut one, 1, 0) != 0 }
+}
+
+fn blocks(fd: c_int) -> bool {
+    // SAFETY: reads the flags of a descriptor; a wrong one gives -1, whose bits are all set.
+    unsafe { fcntl(fd, F_GETFL) & O_NONBLOCK == 0 }
+}
+
+/// Waits until a descriptor that blocks is ready; false when the simulation is over.
+fn await_ready(inside: &Inside, fd: c_int, events: i16) -> bool {
+    while !is_ready(fd, events) && blocks(fd) {
+        inside.enlist(DESCRIPTORS);
+        if inside.wait(Kind::Ready, NEVER) == OVER {
+            return false;
+        }
+    }
+    true
+}
+
+/// Calls a function that may have made descriptors ready.
+fn moving(inside: &Inside, result: isize) -> isize {
+    if result >= 0 {
+        let error = errno();
+        inside.notify(DESCRIPTORS, true);
+        fail(error);
+    }
+    result
+}
+
+/// Asks again and again, as a poll with a timeout does; `ask` does not wait.
+fn await_any(inside: &Inside, until: u64, mut ask: impl FnMut() -> c_int) -> c_int {
+    loop {
+        let found = ask();
+        if found != 0 || inside.now() >= until {
+            return found;
+        }
+        inside.enlist(DESCRIPTORS);
+        if inside.wait(Kind::Ready, until) == OVER {
+            return fail(EINTR);
+        }
+    }
+}
+
+fn after(inside: &Inside, millis: c_int) -> u64 {
+    u64::try_from(millis).map_or(NEVER, |millis| inside.now().saturating_add(millis * 1_000_000))
+}
+
+macro_rules! reads {
+    ($($name:ident($fd:ident: c_int $(, $arg:ident: $type:ty)*);)*) => {shadows! {$(
+        fn $name($fd: c_int $(, $arg: $type)*) -> isize => |inside, real| {
+            if !await_ready(&inside, $fd, POLLIN) {
+                return fail(EINTR) as isize;
+            }
+            // SAFETY: the caller keeps the conditions of the real function.
+            moving(&inside, unsafe { real($fd $(, $arg)*) })
+        }
+    )*}};
+}
+
+macro_rules! writes {
+    ($($name:ident($fd:ident: c_int $(, $arg:ident: $type:ty)*);)*) => {shadows! {$(
+        fn $name($fd: c_int $(, $arg: $type)*) -> isize => |inside, real| {
+            if !await_ready(&inside, $fd, POLLOUT) {
+                return fail(EINTR) as isize;
+            }
+            // SAFETY: the caller keeps the conditions of the real function.
+            moving(&inside, unsafe { real($fd $(, $arg)*) })
+        }
+    )*}};
+}
+
+reads! {
+    read(fd: c_int, buffer: *mut c_void, count: usize);
+    readv(fd: c_int, slices: *const c_void, count: c_int);
+    recv(fd: c_int, buffer: *mut c_void, count: usize, flags: c_int);
+    recvfrom(fd: c_int, buffer: *mut c_void, count: usize, flags: c_int, from: *mut c_void, length: *mut c_uint);
+    recvmsg(fd: c_int, message: *mut c_void, flags: c_int);
+}
+
+writes! {
+    write(fd: c_int, buffer: *const c_void, count: usize);
+    writev(fd: c_int, slices: *const c_void, count: c_int);
+    send(fd: c_int, buffer: *const c_void, count: usize, flags: c_int);
+    sendto(fd: c_int, buffer: *const c_void, count: usize, flags: c_int, to: *const c_void, length: c_uint);
+    sendmsg(fd: c_int, message: *const c_void, flags: c_int);
+}
+
+shadows! {
+    fn accept(fd: c_int, address: *mut c_void, length: *mut c_uint) -> c_int => |inside, real| {
+        if !await_ready(&inside, fd, POLLIN) {
+            return fail(EINTR);
+        }
+        // SAFETY: the caller keeps the conditions of the real function.
+        moving(&inside, unsafe { real(fd, address, length) } as isize) as c_int
+    }
+
+    fn accept4(fd: c_int, address: *mut c_void, length: *mut c_uint, flags: c_int) -> c_int => |inside, real| {
+        if !await_ready(&inside, fd, POLLIN) {
+            return fail(EINTR);
+        }
+        // SAFETY: the caller keeps the conditions of the real function.
+        moving(&inside, unsafe { real(fd, address, length, flags) } as isize) as c_int
+    }
+
+    fn connect(fd: c_int, address: *const c_void, length: c_uint) -> c_int => |inside, real| {
+        // To this machine only (the module sees to that), where it is done at once.
+        // SAFETY: the caller keeps the conditions of the real function.
+        let result = unsafe { real(fd, address, length) };
+        let error = errno();
+        inside.notify(DESCRIPTORS, true);
+        fail(error);
+        result
+    }
+
+    fn shutdown(fd: c_int, how: c_int) -> c_int => |inside, real| {
+        // SAFETY: the caller keeps the conditions of the real function.
+        moving(&inside, unsafe { real(fd, how) } as isize) as c_int
+    }
+
+    fn close(fd: c_int) -> c_int => |inside, real| {
+        // SAFETY: the caller keeps the conditions of the real function.
+        moving(&inside, unsafe { real(fd) } as isize) as c_int
+    }
+
+    fn poll(entries: *mut pollfd, count: u64, millis: c_int) -> c_int => |inside, real| {
+        // SAFETY: the caller gives the entries.
+        await_any(&inside, after(&inside, millis), || unsafe { real(entries, count, 0) })
+    }
+
+    fn ppoll(entries: *mut pollfd, count: u64, time: *const timespec, mask: *const c_void) -> c_int => |inside, real| {
+        static AT_ONCE: timespec = timespec { seconds: 0, nanos: 0 };
+        // SAFETY: the caller gives a time, or none.
+        let until = unsafe { time.as_ref() }.map_or(NEVER, |time| inside.now().saturating_add(nanos_of(time)));
+        // SAFETY: the caller gives the entries.
+        await_any(&inside, until, || unsafe { real(entries, count, &raw const AT_ONCE, mask) })
+    }
+
+    fn select(count: c_int, reads: *mut [u64; 16], writes: *mut [u64; 16], others: *mut [u64; 16], time: *mut timeval) -> c_int => |inside, real| {
+        // SAFETY: the caller gives a time, or none, and sets, or none.
+        let (until, asked) = unsafe {
+            let until = time.as_ref().map_or(NEVER, |time| {
+                let nanos = (time.seconds.max(0) as u64).saturating_mul(SECOND) + time.micros.max(0) as u64 * 1000;
+                inside.now().saturating_add(nanos)
+            });
+            (until, [reads, writes, others].map(|set| set.as_ref().copied()))
+        };
+        await_any(&inside, until, || {
+            let mut at_once = timeval { seconds: 0, micros: 0 };
+            // SAFETY: as above; the sets are as they were at first, each time.
+            unsafe {
+                for (set, asked) in [reads, writes, others].into_iter().zip(&asked) {
+                    if let (Some(set), Some(asked)) = (set.as_mut(), asked) {
+                        *set = *asked;
+                    }
+                }
+                real(count, reads, writes, others, &raw mut at_once)
+            }
+        })
+    }
+
+    fn epoll_wait(epoll: c_int, events: *mut c_void, count: c_int, millis: c_int) -> c_int => |inside, real| {
+        // SAFETY: the caller gives a place for events.
+        await_any(&inside, after(&inside, millis), || unsafe { real(epoll, events, count, 0) })
+    }
+
+    fn epoll_pwait(epoll: c_int, events: *mut c_void, count: c_int, millis: c_int, mask: *const c_void) -> c_int => |inside, real| {
+        // SAFETY: the caller gives a place for events.
+        await_any(&inside, after(&inside, millis), || unsafe { real(epoll, events, count, 0, mask) })
+    }
+}
+
+// Chance.
+
+fn fill(inside: &Inside, buffer: *mut u8, count: usize) {
+    for at in 0..count {
+        // SAFETY: the caller of the function that this stands for gave room for so many.
+        unsafe { *buffer.add(at) = (inside.hooks.random)() as u8 };
+    }
+}
+
+shadows! {
+    fn getrandom(buffer: *mut c_void, count: usize, flags: c_uint) -> isize => |inside, real| {
+        let _ = (real, flags);
+        fill(&inside, buffer.cast(), count);
+        count as isize
+    }
+
+    fn getentropy(buffer: *mut c_void, count: usize) -> c_int => |inside, real| {
+        let _ = real;
+        if count > 256 {
+            return fail(EINVAL);
+        }
+        fill(&inside, buffer.cast(), count);
+        0
+    }
+}

@@ -1,0 +1,350 @@
+//! Between the preloaded library (`shadow/shadow.rs`) and the simulation: what its hooks do.
+//!
+//! One simulation at a time in a process. Hooks are called on threads of it, and on the test's own, by C code that cannot
+//! be unwound: no panic leaves one. What is told here in numbers is explained in `shadow/abi.rs`.
+#![allow(unsafe_code)]
+
+use std::any::Any;
+use std::cell::RefCell;
+use std::collections::{HashMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use handwound_reactor::{SharedId, Threads, Time};
+use handwound_testkit::{Foreign, SimThreads, Waited};
+use libloading::os::unix::Library;
+
+use super::place;
+
+mod abi {
+    #![allow(dead_code, missing_docs)]
+    include!("../../shadow/abi.rs");
+}
+
+use abi::{Hooks, Kind, NEVER, OVER, TIMED_OUT, WOKEN};
+pub(super) use abi::{PROGRAM, REAL, WHOLLY};
+
+/// The library's functions.
+struct Shadow {
+    take_part: extern "C" fn(u32) -> u32,
+    call: unsafe extern "C" fn(usize, usize),
+    me: extern "C" fn() -> usize,
+}
+
+static SHADOW: OnceLock<Shadow> = OnceLock::new();
+
+static HOOKS: Hooks = Hooks { now, date, enlist, wait, notify, spawn, join, random };
+
+/// Finds the library among what this process was started with, and tells it the hooks.
+///
+/// # Errors
+/// When it was not preloaded.
+pub(super) fn install() -> Result<(), String> {
+    if SHADOW.get().is_some() {
+        return Ok(());
+    }
+    let this = Library::this();
+    let missing = |error: libloading::Error| format!("this process was not started for a simulation ({error})");
+    // SAFETY: these are the library's functions, and their types are those in its source, which is built with this.
+    unsafe {
+        let install = *this.get::<unsafe extern "C" fn(*const Hooks)>(b"handwound_shadow_install").map_err(missing)?;
+        let shadow = Shadow {
+            take_part: *this.get(b"handwound_shadow_take_part").map_err(missing)?,
+            call: *this.get(b"handwound_shadow_call").map_err(missing)?,
+            me: *this.get(b"handwound_shadow_self").map_err(missing)?,
+        };
+        // A static lives as long as the process.
+        install(&raw const HOOKS);
+        let _ = SHADOW.set(shadow);
+    }
+    // What stands in the program itself is never unloaded; neither is this handle to it.
+    std::mem::forget(this);
+    Ok(())
+}
+
+/// How far the calling thread takes part from here on; how far it did before.
+pub(super) fn take_part(part: u32) -> u32 {
+    SHADOW.get().map_or(REAL, |shadow| (shadow.take_part)(part))
+}
+
+/// The calling thread, as Python names it too (`threading.get_ident`).
+pub(super) fn ident() -> usize {
+    SHADOW.get().map_or(0, |shadow| (shadow.me)())
+}
+
+/// Until it is dropped the calling thread waits for real: the simulation itself may.
+pub(crate) struct ForReal(u32);
+
+impl ForReal {
+    pub(crate) fn now() -> ForReal {
+        ForReal(take_part(REAL))
+    }
+}
+
+impl Drop for ForReal {
+    fn drop(&mut self) {
+        take_part(self.0);
+    }
+}
+
+/// One run.
+pub(super) struct Run {
+    pub(super) threads: SimThreads,
+    /// Stands for all that Python code may share: a thread passes here before it is left in the middle.
+    pub(super) python: SharedId,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// By object, in the order in which they came.
+    waiting: HashMap<usize, VecDeque<Arc<Foreign>>>,
+    /// Threads by their `pthread_t`, with those who wait for their end; `None` when it has come.
+    joins: HashMap<usize, Option<Vec<Arc<Foreign>>>>,
+    started: u32,
+    chance: u64,
+    /// What broke off on the test's own thread, inside of C code.
+    broken: Option<Box<dyn Any + Send>>,
+}
+
+static CURRENT: Mutex<Option<Arc<Run>>> = Mutex::new(None);
+
+thread_local! {
+    static ME: RefCell<Option<Me>> = const { RefCell::new(None) };
+}
+
+/// A thread's place in the run.
+struct Me {
+    run: Arc<Run>,
+    place: Arc<Foreign>,
+    /// For what it is enlisted.
+    object: usize,
+    /// How often it has asked for the time without waiting.
+    looks: u32,
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Run {
+    /// Begins a run, which is the process's until [`Run::end`].
+    pub(super) fn begin(threads: SimThreads) -> Arc<Run> {
+        let python = threads.shared("Python");
+        let run = Arc::new(Run { threads, python, state: Mutex::default() });
+        *locked(&CURRENT) = Some(Arc::clone(&run));
+        run
+    }
+
+    /// Ends it; what broke off on the way.
+    pub(super) fn end(&self) -> Option<Box<dyn Any + Send>> {
+        ME.take();
+        *locked(&CURRENT) = None;
+        let mut state = std::mem::take(&mut *locked(&self.state));
+        state.broken.take()
+    }
+}
+
+/// Does something as the calling thread, which gets a place if it has none; `otherwise` where there is no run, and where
+/// it panics.
+fn as_me<R>(otherwise: R, act: impl FnOnce(&Arc<Run>, &Arc<Foreign>) -> R) -> R {
+    let place = || {
+        let current = locked(&CURRENT).clone()?;
+        ME.with_borrow_mut(|me| {
+            if !me.as_ref().is_some_and(|me| Arc::ptr_eq(&me.run, &current)) {
+                let place = Arc::new(current.threads.foreign());
+                *me = Some(Me { run: Arc::clone(&current), place, object: 0, looks: 0 });
+            }
+            me.as_ref().map(|me| (Arc::clone(&me.run), Arc::clone(&me.place)))
+        })
+    };
+    match catch_unwind(AssertUnwindSafe(|| place().map(|(run, place)| act(&run, &place)))) {
+        Ok(Some(result)) => result,
+        Ok(None) => otherwise,
+        Err(payload) => {
+            if let Some(run) = locked(&CURRENT).clone() {
+                locked(&run.state).broken.get_or_insert(payload);
+            }
+            // The test's own wait cannot end: its Python code must.
+            place::interrupt();
+            otherwise
+        }
+    }
+}
+
+/// As [`as_me`], for the interpreter: at a place in Python code.
+pub(super) fn at_place<R>(act: impl FnOnce(&Run, &Foreign) -> R) -> Option<R> {
+    as_me(None, |run, place| Some(act(run, place)))
+}
+
+/// Whether there is a run that this thread is part of.
+pub(super) fn is_under_way() -> bool {
+    locked(&CURRENT).is_some()
+}
+
+fn nanos(time: Time) -> u64 {
+    u64::try_from(time.since_start().as_nanos()).unwrap_or(NEVER)
+}
+
+/// Who looks at the clock so often without a wait waits for it to move on.
+const LOOKS_MAX: u32 = 2_000;
+/// And goes on after so many nanoseconds.
+const LOOKING_NANOS: u64 = 1_000_000;
+
+extern "C" fn now() -> u64 {
+    as_me(0, |_, place| {
+        let looks = ME.with_borrow_mut(|me| {
+            me.as_mut().map_or(0, |me| {
+                me.looks += 1;
+                me.looks
+            })
+        });
+        let now = nanos(place.now());
+        if looks < LOOKS_MAX {
+            return now;
+        }
+        looked_up();
+        let until = now + LOOKING_NANOS;
+        place.wait("the clock, again and again", Some(Time::ZERO + std::time::Duration::from_nanos(until)), false);
+        until
+    })
+}
+
+fn looked_up() {
+    ME.with_borrow_mut(|me| {
+        if let Some(me) = me {
+            me.looks = 0;
+        }
+    });
+}
+
+extern "C" fn date() -> u64 {
+    let since_1970 = nanos(Time::ZERO + as_me(std::time::Duration::ZERO, |_, place| place.date()));
+    // Who looks at the date looks at the clock.
+    now();
+    since_1970
+}
+
+extern "C" fn enlist(object: usize) {
+    as_me((), |run, place| {
+        ME.with_borrow_mut(|me| {
+            if let Some(me) = me {
+                me.object = object;
+            }
+        });
+        locked(&run.state).waiting.entry(object).or_default().push_back(Arc::clone(place));
+    });
+}
+
+extern "C" fn wait(how: u32, until: u64) -> u32 {
+    looked_up();
+    place::waits();
+    as_me(OVER, |run, place| {
+        let what = match how {
+            how if how == Kind::Lock as u32 => "a lock",
+            how if how == Kind::Sleep as u32 => "time",
+            how if how == Kind::Ready as u32 => "a descriptor",
+            _ => "the interpreter",
+        };
+        let deadline = (until != NEVER).then(|| Time::ZERO + std::time::Duration::from_nanos(until));
+        let waited = place.wait(what, deadline, how == Kind::Essential as u32);
+        let object = ME.with_borrow(|me| me.as_ref().map_or(0, |me| me.object));
+        let mut state = locked(&run.state);
+        if let Some(waiting) = state.waiting.get_mut(&object) {
+            // Who was notified has been taken off; who was not must not be.
+            waiting.retain(|waiting| !Arc::ptr_eq(waiting, place));
+            if waiting.is_empty() {
+                state.waiting.remove(&object);
+            }
+        }
+        drop(state);
+        match waited {
+            Waited::Woken => WOKEN,
+            Waited::TimedOut => TIMED_OUT,
+            Waited::Over => {
+                place::interrupt();
+                OVER
+            }
+        }
+    })
+}
+
+extern "C" fn notify(object: usize, all: u32) {
+    as_me((), |run, _| {
+        let woken: Vec<_> = match locked(&run.state).waiting.get_mut(&object) {
+            Some(waiting) if all != 0 => waiting.drain(..).collect(),
+            Some(waiting) => waiting.pop_front().into_iter().collect(),
+            None => return,
+        };
+        woken.iter().for_each(|place| place.wake());
+    });
+}
+
+extern "C" fn spawn(start: usize, arg: usize) -> usize {
+    as_me(0, |run, place| {
+        let number = {
+            let mut state = locked(&run.state);
+            state.started += 1;
+            state.started
+        };
+        let id = Arc::new(Mutex::new(0));
+        let body = {
+            let (run, parent, id) = (Arc::clone(run), Arc::clone(place), Arc::clone(&id));
+            move || begun(&run, &parent, &id, start, arg)
+        };
+        if run.threads.spawn(&format!("thread-{number}"), Box::new(body)).is_err() {
+            return 0;
+        }
+        loop {
+            let begun = *locked(&id);
+            if begun != 0 {
+                return begun;
+            }
+            if place.wait("a thread to begin", None, true) == Waited::Over {
+                return 0;
+            }
+        }
+    })
+}
+
+/// A thread that was started by `pthread_create`.
+fn begun(run: &Arc<Run>, parent: &Foreign, id: &Mutex<usize>, start: usize, arg: usize) {
+    let Some(shadow) = SHADOW.get() else { return };
+    let me = (shadow.me)();
+    locked(&run.state).joins.insert(me, Some(Vec::new()));
+    *locked(id) = me;
+    parent.wake();
+    place::thread_begins();
+    // SAFETY: `start` and `arg` are what `pthread_create` was called with.
+    unsafe { (shadow.call)(start, arg) };
+    let joining = locked(&run.state).joins.insert(me, None).flatten().unwrap_or_default();
+    joining.iter().for_each(|place| place.wake());
+    ME.take();
+}
+
+extern "C" fn join(thread: usize) -> u32 {
+    as_me(2, |run, place| {
+        loop {
+            match locked(&run.state).joins.get_mut(&thread) {
+                None => return 1,
+                Some(None) => return 0,
+                Some(Some(joining)) => joining.push(Arc::clone(place)),
+            }
+            if place.wait("the end of a thread", None, false) == Waited::Over {
+                place::interrupt();
+                return 2;
+            }
+        }
+    })
+}
+
+extern "C" fn random() -> u64 {
+    as_me(0, |run, _| {
+        let mut state = locked(&run.state);
+        // SplitMix64 (Steele, Lea, Flood 2014).
+        state.chance = state.chance.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (state.chance ^ (state.chance >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    })
+}

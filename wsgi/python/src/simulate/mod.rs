@@ -1,0 +1,261 @@
+//! Unmodified Python applications in a simulation (`handwound.testing`): this process is an ordinary `python3` that was
+//! started with the library of `shadow/` before the C library.
+//!
+//! The container's workers, and the threads that the application starts, are threads of the simulation, on OS threads of
+//! their own; what blocks them in C blocks them in the simulation. The interpreter's lock is one of these things: no code
+//! of its own stands for it.
+
+mod bridge;
+mod place;
+mod world;
+
+use std::cell::{Cell, RefCell};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use handwound_reactor::WorkerHook;
+use handwound_testkit::{Backend, Exploration, Failure, NetworkOptions, Sim};
+use handwound_wsgi::SiteConfig;
+use handwound_wsgi::testing::Server;
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict};
+
+pub(crate) use self::place::{event, set_over};
+pub(crate) use self::world::{SimulatedClient, World};
+
+pub(crate) use self::bridge::ForReal;
+use self::bridge::{PROGRAM, REAL, Run, WHOLLY, take_part};
+use crate::application::traceback;
+use crate::{AttachWorkers, PythonApplication};
+
+/// The library that is preloaded, as a file.
+const SHADOW: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/libhandwound_shadow.so"));
+
+/// The library to preload into a process that simulates, as the bytes of a file.
+#[pyfunction]
+pub(crate) fn shadow_library(py: Python<'_>) -> Bound<'_, PyBytes> {
+    PyBytes::new(py, SHADOW)
+}
+
+/// Finds the preloaded library.
+///
+/// Raises RuntimeError where this process was started without it.
+#[pyfunction]
+pub(crate) fn install_shadow() -> PyResult<()> {
+    bridge::install().map_err(PyRuntimeError::new_err)
+}
+
+scoped_tls::scoped_thread_local!(static SIM: Sim);
+
+thread_local! {
+    static SERVER: RefCell<Option<Server>> = const { RefCell::new(None) };
+}
+
+/// Does something with the simulation that is under way, on the test's own thread; the interpreter is free meanwhile.
+fn with_sim<R: Send>(py: Python<'_>, act: impl FnOnce(&Sim) -> R + Send) -> PyResult<R> {
+    if !SIM.is_set() {
+        return Err(PyRuntimeError::new_err(
+            "no simulation is under way on this thread: it belongs to the test function, while that runs",
+        ));
+    }
+    Ok(py.detach(|| {
+        let _for_real = ForReal::now();
+        SIM.with(act)
+    }))
+}
+
+thread_local! {
+    static HAS_BEGUN: Cell<bool> = const { Cell::new(false) };
+}
+
+/// The workers of the container, each of which is a simulated thread.
+struct Workers;
+
+impl WorkerHook for Workers {
+    fn before_work(&self) {
+        let begins = !HAS_BEGUN.replace(true);
+        if begins {
+            place::thread_begins();
+        }
+        take_part(PROGRAM);
+        AttachWorkers.before_work();
+        if begins {
+            trace_this_thread();
+        }
+    }
+
+    fn before_park(&self) {
+        AttachWorkers.before_park();
+        take_part(REAL);
+    }
+
+    fn stopped(&self) {
+        take_part(PROGRAM);
+        AttachWorkers.stopped();
+        take_part(REAL);
+    }
+
+    /// Workers that would be called only when time has passed could not overtake each other.
+    fn one_at_a_time(&self) -> bool {
+        false
+    }
+}
+
+/// Calls a function that waits, and tells the time, for real.
+#[pyfunction]
+pub(crate) fn for_real<'py>(function: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    let _for_real = ForReal::now();
+    function.call0()
+}
+
+static TRACER: Mutex<Option<Py<PyAny>>> = Mutex::new(None);
+
+/// Has workers that begin from now on call `sys.settrace(tracer)` first; `None`: not any more.
+#[pyfunction]
+pub(crate) fn trace_threads(tracer: Option<Py<PyAny>>) {
+    *TRACER.lock().unwrap_or_else(PoisonError::into_inner) = tracer;
+}
+
+fn trace_this_thread() {
+    Python::attach(|py| {
+        let tracer = TRACER.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|tracer| tracer.clone_ref(py));
+        if let Some(tracer) = tracer {
+            let _ = py.import("sys").and_then(|sys| sys.call_method1("settrace", (tracer,)));
+        }
+    });
+}
+
+fn serve(sim: &Sim, workers: usize, application: PythonApplication) {
+    let server = Server::prepare(sim, workers, application, SiteConfig::default());
+    server.pool.set_hook(Arc::new(Workers));
+    server.run(sim);
+    SERVER.set(Some(server));
+}
+
+/// Stops the server, so that its workers give back their thread states.
+fn stop(sim: &Sim) {
+    if let Some(server) = SERVER.take() {
+        let _ = server.event_loop.call_from_thread(|event_loop| {
+            let _ = event_loop.stop();
+        });
+        // What hangs is unwound, or told, with the simulation.
+        let _ = catch_unwind(AssertUnwindSafe(|| sim.settle_now()));
+    }
+}
+
+/// A test in Python.
+struct Test<'a> {
+    application: Option<&'a Py<PyAny>>,
+    workers: usize,
+    test: &'a Py<PyAny>,
+    /// The network is as the choices say, and not calm.
+    rough: bool,
+}
+
+impl Test<'_> {
+    fn run(&self, sim: &Sim) {
+        sim.set_backend(Backend::OsThreads);
+        if !self.rough {
+            sim.set_network(NetworkOptions::calm());
+        }
+        let run = Run::begin(sim.threads());
+        let failed = catch_unwind(AssertUnwindSafe(|| self.run_in(sim)));
+        // What has failed is shown as it is: nobody ends in order before.
+        if matches!(failed, Ok(None)) {
+            stop(sim);
+        } else {
+            SERVER.take();
+        }
+        let broken = run.end();
+        match (failed, broken) {
+            (_, Some(payload)) | (Err(payload), None) => resume_unwind(payload),
+            (Ok(Some(message)), None) => resume_unwind(Box::new(message)),
+            (Ok(None), None) => {}
+        }
+    }
+
+    fn run_in(&self, sim: &Sim) -> Option<String> {
+        SIM.set(sim, || {
+            Python::attach(|py| {
+                if let Some(application) = self.application {
+                    match PythonApplication::new(application.bind(py).clone(), "app", false) {
+                        Ok(application) => serve(sim, self.workers, application),
+                        Err(error) => return Some(traceback(py, &error)),
+                    }
+                }
+                take_part(WHOLLY);
+                let outcome = self.test.call1(py, (World,));
+                take_part(REAL);
+                match outcome.and_then(|told| told.extract::<Option<String>>(py)) {
+                    Ok(told) => told,
+                    Err(error) => Some(traceback(py, &error)),
+                }
+            })
+        })
+    }
+}
+
+/// Runs `test(world)` over and over, as `how` says, and gives back what there is to say. It returns None where it passes,
+/// and else why not: in its first line what is compared when a failure is made small.
+///
+/// `how`: `random`, `pct`, `bounded`, `all`, `answers`, `replay`. Raises ValueError for another.
+#[pyfunction]
+#[pyo3(signature = (test, app, workers, how, seeds, depth, replay, runs_max, shrink_runs_max, twice, rough))]
+#[allow(clippy::too_many_arguments, reason = "one call from one place, with names")]
+pub(crate) fn explore<'py>(
+    py: Python<'py>,
+    test: Py<PyAny>,
+    app: Option<Py<PyAny>>,
+    workers: usize,
+    how: &str,
+    seeds: Vec<u64>,
+    depth: u32,
+    replay: &str,
+    runs_max: u64,
+    shrink_runs_max: u64,
+    twice: bool,
+    rough: bool,
+) -> PyResult<Bound<'py, PyDict>> {
+    bridge::install().map_err(PyRuntimeError::new_err)?;
+    if !["random", "pct", "bounded", "all", "answers", "replay"].contains(&how) {
+        return Err(PyValueError::new_err(format!("no such search: {how:?}")));
+    }
+    let test = Test { application: app.as_ref(), workers, test: &test, rough };
+    // The interpreter is free where the world is driven, and at the end of a run.
+    let outcome = py.detach(|| {
+        let exploration = match how {
+            "random" => Exploration::random(seeds),
+            "pct" => Exploration::pct(depth, seeds),
+            "bounded" => Exploration::bounded(depth),
+            "all" => Exploration::all(),
+            "answers" => Exploration::answers(),
+            _ => Exploration::replay(replay),
+        };
+        let exploration = exploration.runs_max(runs_max).shrink_runs_max(shrink_runs_max);
+        let exploration = if twice { exploration.twice() } else { exploration };
+        exploration.check(|sim| test.run(sim))
+    });
+    let found = PyDict::new(py);
+    match outcome {
+        Ok(report) => {
+            found.set_item("runs", report.runs)?;
+            found.set_item("moves_max", report.moves_max)?;
+        }
+        Err(failure) => describe(&found, &failure)?,
+    }
+    Ok(found)
+}
+
+fn describe(found: &Bound<'_, PyDict>, failure: &Failure) -> PyResult<()> {
+    found.set_item("runs", failure.run)?;
+    found.set_item("origin", &failure.origin)?;
+    found.set_item("message", &failure.message)?;
+    found.set_item("choices", failure.choices)?;
+    found.set_item("shrunk_choices", failure.shrunk_choices)?;
+    found.set_item("shrink_runs", failure.shrink_runs)?;
+    found.set_item("replay", &failure.replay)?;
+    found.set_item("diagram", &failure.diagram)?;
+    found.set_item("waits", &failure.waits)?;
+    found.set_item("notes", failure.notes.clone())
+}

@@ -1,0 +1,118 @@
+//! Where a thread is in its Python code, and where it may be left in the middle.
+
+use std::cell::Cell;
+
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::PyType;
+
+use super::bridge::{self, ForReal, PROGRAM, take_part};
+
+thread_local! {
+    /// Events until this thread passes the next point at which it may be left; 0: it has not been told yet.
+    static COUNTDOWN: Cell<u32> = const { Cell::new(0) };
+    /// Events since it last waited.
+    static BUSY: Cell<u32> = const { Cell::new(0) };
+    /// It is a thread of the simulation, and not the test's own.
+    static IS_SIMULATED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// How many events to let go by. The first is the plain choice: all of them.
+const GAPS: [u32; 8] = [u32::MAX, 1, 2, 3, 5, 11, 37, 211];
+/// So many events without a wait are taken for a loop that waits for others.
+const BUSY_MAX: u32 = 20_000;
+
+static OVER: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+
+/// Says which exception ends a thread whose simulation is over.
+#[pyfunction]
+pub(crate) fn set_over(py: Python<'_>, over: Bound<'_, PyType>) {
+    let _ = OVER.set(py, over.unbind());
+}
+
+/// Has the Python code of the calling thread raise, as soon as it goes on.
+pub(super) fn interrupt() {
+    // Attaching may have to wait for the interpreter, which is a wait of the simulation's.
+    let before = take_part(PROGRAM);
+    // SAFETY: has no conditions; tells whether this thread has a thread state.
+    let is_python = unsafe { !ffi::PyGILState_GetThisThreadState().is_null() };
+    if is_python {
+        Python::attach(|py| {
+            if let Some(over) = OVER.get(py) {
+                // SAFETY: attached, and an exception class.
+                unsafe { ffi::PyThreadState_SetAsyncExc(bridge::ident() as _, over.as_ptr()) };
+            }
+        });
+    }
+    take_part(before);
+}
+
+/// The calling thread is one of the simulation, from its beginning.
+pub(super) fn thread_begins() {
+    COUNTDOWN.set(0);
+    BUSY.set(0);
+    IS_SIMULATED.set(true);
+}
+
+/// It waits, or ends.
+pub(super) fn waits() {
+    BUSY.set(0);
+}
+
+/// Something happened at which CPython may change threads: in `code`, at the instruction `offset`.
+#[pyfunction]
+pub(crate) fn event(py: Python<'_>, code: &Bound<'_, PyAny>, offset: i32) {
+    if !IS_SIMULATED.get() {
+        return;
+    }
+    let left = COUNTDOWN.get();
+    let busy = BUSY.get() + 1;
+    BUSY.set(busy);
+    if left > 1 && busy < BUSY_MAX {
+        // One that never comes is not counted down.
+        if left != u32::MAX {
+            COUNTDOWN.set(left - 1);
+        }
+        return;
+    }
+    pass(py, code, offset, left, busy >= BUSY_MAX);
+}
+
+#[cold]
+fn pass(py: Python<'_>, code: &Bound<'_, PyAny>, offset: i32, left: u32, is_busy: bool) {
+    if !bridge::is_under_way() {
+        return;
+    }
+    let text = where_is(code, offset);
+    if is_busy {
+        BUSY.set(0);
+        py.detach(|| {
+            let _for_real = ForReal::now();
+            bridge::at_place(|_, place| {
+                let until = place.now() + std::time::Duration::from_millis(1);
+                place.wait(&format!("others, busily, at {text}"), Some(until), false)
+            });
+        });
+        return;
+    }
+    if left == 1 {
+        py.detach(|| {
+            let _for_real = ForReal::now();
+            bridge::at_place(|run, place| place.pass(run.python, &text));
+        });
+    }
+    let _for_real = ForReal::now();
+    let gap = bridge::at_place(|_, place| place.draw(GAPS.len() as u32, "gap")).unwrap_or(0);
+    COUNTDOWN.set(GAPS[gap as usize % GAPS.len()]);
+}
+
+/// `shop.py:12 (save)`.
+fn where_is(code: &Bound<'_, PyAny>, offset: i32) -> String {
+    // SAFETY: a code object, as all callers have.
+    let line = unsafe { ffi::PyCode_Addr2Line(code.as_ptr().cast(), offset) };
+    let text = |name| code.getattr(name).and_then(|value| value.extract::<String>()).unwrap_or_default();
+    let (file, function) = (text("co_filename"), text("co_name"));
+    let file = file.rsplit('/').next().unwrap_or(&file);
+    format!("{file}:{line} ({function})")
+}
