@@ -342,39 +342,11 @@ fn await_semaphore(inside: &Inside, semaphore: *mut Opaque, until: u64) -> c_int
         }
         inside.enlist(semaphore as usize);
         if inside.wait(Kind::Lock, until) == OVER {
-            // Who has a deadline hears that it has come. Who has none hears that it has what it wants: it was told to
-            // end, does not get far, and what it gives back is not counted.
-            return match until {
-                NEVER => {
-                    owe(semaphore as usize);
-                    0
-                }
-                _ => fail(ETIMEDOUT),
-            };
+            // As if a deadline had come, also where there is none: Python's lock then says that it was not acquired, and
+            // the thread, which was told to end, does not get far with that.
+            return fail(ETIMEDOUT);
         }
     }
-}
-
-/// Semaphores that somebody was told to have without having them: so often their next posts are not counted.
-static OWED: std::sync::Mutex<Vec<usize>> = std::sync::Mutex::new(Vec::new());
-static OWED_COUNT: AtomicUsize = AtomicUsize::new(0);
-
-fn owe(semaphore: usize) {
-    OWED.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(semaphore);
-    OWED_COUNT.fetch_add(1, Ordering::Relaxed);
-}
-
-fn is_owed(semaphore: usize) -> bool {
-    if OWED_COUNT.load(Ordering::Relaxed) == 0 {
-        return false;
-    }
-    let mut owed = OWED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let place = owed.iter().position(|&one| one == semaphore);
-    if let Some(place) = place {
-        owed.swap_remove(place);
-        OWED_COUNT.fetch_sub(1, Ordering::Relaxed);
-    }
-    place.is_some()
 }
 
 shadows! {
@@ -398,9 +370,6 @@ shadows! {
     }
 
     fn sem_post(semaphore: *mut Opaque) -> c_int => |inside, real| {
-        if is_owed(semaphore as usize) {
-            return 0;
-        }
         // SAFETY: the caller gives a semaphore.
         let result = unsafe { real(semaphore) };
         inside.notify(semaphore as usize, false);

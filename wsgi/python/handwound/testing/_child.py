@@ -47,6 +47,7 @@ def explore(function: Callable[..., Any], options: Options, args: Tuple[Any, ...
     runs = Runs(function, options, args, kwargs)
     found = runs.explore()
     if "message" in found:
+        found["timeline"] = _report.timeline(function, found.pop("timeline", None))
         found["report"] = _report.text(function, options, found, runs.written, runs.expected)
     tell(found)
     if "report" in found:

@@ -44,6 +44,7 @@ def start(
         variables.update(
             LD_PRELOAD=("/proc/self/fd/%d %s" % (library, variables.get("LD_PRELOAD", ""))).strip(),
             PYTHONHASHSEED="0",
+            PYTHONFAULTHANDLER="1",
             RUST_MIN_STACK=str(STACK_BYTES),
             HANDWOUND_SIMULATES=str(writing),
             HANDWOUND_SYS_PATH=json.dumps(sys.path),

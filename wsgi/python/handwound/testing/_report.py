@@ -2,6 +2,7 @@
 
 import os
 import re
+import tempfile
 from typing import Any, Callable, Dict, List, Optional
 
 from handwound.testing._options import Options
@@ -38,9 +39,26 @@ def text(
         cut = ["... %d lines more" % (len(output) - WRITTEN_LINES)] if len(output) > WRITTEN_LINES else []
         lines += ["", "what the program wrote:", ""] + ["  " + line for line in cut + output[-WRITTEN_LINES:]]
     lines += [""] + ["note: %s" % note for note in found.get("notes", [])]
+    if found.get("timeline"):
+        lines.append("all of it, to be opened in a browser: %s" % found["timeline"])
     if found.get("replay"):
         lines += ["to have this run again:", "  " + command(function, found["replay"])]
     return "\n".join(lines)
+
+
+def timeline(function: Callable[..., Any], page: Optional[str]) -> Optional[str]:
+    """Writes the page of a run, unless HANDWOUND_TIMELINE is ``off``; where to."""
+    asked = os.environ.get("HANDWOUND_TIMELINE") or os.path.join(tempfile.gettempdir(), "handwound")
+    if page is None or asked.lower() in ("off", "0", "no", "false"):
+        return None
+    file = asked if asked.endswith(".html") else os.path.join(asked, "%s.%s.html" % (function.__module__, function.__qualname__))
+    try:
+        os.makedirs(os.path.dirname(os.path.abspath(file)), exist_ok=True)
+        with open(file, "w", encoding="utf-8") as output:
+            output.write(page)
+    except OSError as error:
+        return "not written: %s" % error
+    return os.path.abspath(file)
 
 
 def tells(waits: str) -> bool:

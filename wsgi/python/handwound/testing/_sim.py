@@ -1,8 +1,9 @@
 """What a test has: the simulation, and clients of the server in it."""
 
 import json as _json
-from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple, Union
+from typing import Any, Iterable, List, Mapping, Optional, Sequence, Tuple, Union
 
+TROUBLE = ("accepts", "sockets", "breaks", "peers", "starts", "date", "signals", "transfers", "connects")
 Headers = Union[Mapping[str, str], Iterable[Tuple[str, str]]]
 
 
@@ -91,6 +92,47 @@ class Client:
     def parting(self) -> str:
         """How the server has parted: ``open`` (not yet), ``finished``, ``reset``, ``refused`` or ``unanswered``."""
         return str(self._client.parting())
+
+    # Slow ones, and broken ones.
+
+    def write_in(self, count: int, every: float) -> "Client":
+        """From here on it writes so many bytes at a time, a lot in so many seconds."""
+        self._client.write_in(count, float(every))
+        return self
+
+    def read_in(self, count: int, every: float) -> "Client":
+        """From here on it reads so many bytes at a time, a lot in so many seconds."""
+        self._client.read_in(count, float(every))
+        return self
+
+    def window(self, count: int) -> "Client":
+        """It takes so many bytes, and no more until it reads."""
+        self._client.window(count)
+        return self
+
+    def read(self, count: int) -> int:
+        """Makes room for so many more bytes; how many it took from what had come."""
+        return int(self._client.read(count))
+
+    def read_eagerly(self) -> "Client":
+        """It takes whatever comes, as at first."""
+        self._client.read_eagerly()
+        return self
+
+    def reset_at(self, byte: int, *, of_response: bool = False) -> "Client":
+        """The connection is reset at this byte of what the client sends, or of what it gets."""
+        self._client.break_at(byte, "reset", not of_response)
+        return self
+
+    def cut_at(self, byte: int, *, of_response: bool = False) -> "Client":
+        """The stream ends at this byte."""
+        self._client.break_at(byte, "cut", not of_response)
+        return self
+
+    def stall_at(self, byte: int, *, of_response: bool = False) -> "Client":
+        """From this byte on nothing arrives any more, and nobody is told."""
+        self._client.break_at(byte, "stall", not of_response)
+        return self
 
     def finish(self) -> None:
         """Ends what this side sends, and goes on reading."""
@@ -199,6 +241,48 @@ class Sim:
         """One move; False where nothing can move."""
         return bool(self._world.step())
 
+    def run_thread(self, name: str) -> None:
+        """One thread goes on, and no other, until it waits; see :attr:`threads` for names."""
+        self._world.run_task(name)
+
+    # Deciding.
+
+    def choose(self, label: str, options: Union[int, Sequence[Any]]) -> Any:
+        """One of so many numbers, or one of a sequence: part of what is searched, made small and replayed."""
+        if isinstance(options, int):
+            return int(self._world.choose(label, options))
+        return options[self._world.choose(label, len(options))]
+
+    # What goes wrong.
+
+    def allow_trouble(self, *families: str) -> List[str]:
+        """Allows families of faults, all when none is named; which strike is for each seed to say, and what this returns.
+
+        ``accepts``, ``breaks`` (connections), ``peers`` (slow clients), ``starts`` (of threads), ``date`` (jumps),
+        ``transfers``, ``sockets``, ``signals``, ``connects``.
+        """
+        return list(self._world.allow_trouble(list(families or TROUBLE)))
+
+    def accept_fails_once(self, error: int) -> None:
+        """The next accept fails with this error (``errno.EMFILE``); who waits goes on waiting."""
+        self._world.accept_fails_once(error)
+
+    def start_fails_once(self) -> None:
+        """The next thread cannot be started."""
+        self._world.spawn_fails_once()
+
+    def date_jumps(self, seconds: float) -> None:
+        """The date jumps, ahead or back. Durations are not touched: ``time.monotonic`` goes on as ever."""
+        self._world.date_jumps(float(seconds))
+
+    def set_network(self, name: str) -> None:
+        """``calm`` or ``rough``, from here on."""
+        self._world.set_network(name)
+
+    def set_steps_max(self, steps: int) -> None:
+        """So many steps in one call are taken for a livelock; 2,000,000 at first."""
+        self._world.set_steps_max(steps)
+
     @property
     def now(self) -> float:
         """Seconds since the run began."""
@@ -215,6 +299,30 @@ class Sim:
     def trace_hash(self) -> int:
         """One number for all that has happened: two runs are the same when it is."""
         return int(self._world.trace_hash())
+
+    @property
+    def threads(self) -> List[Tuple[str, str]]:
+        """Threads that have not ended: name, and what they are at."""
+        return list(self._world.tasks())
+
+    @property
+    def diagram(self) -> str:
+        """What has happened, as a sequence diagram."""
+        return str(self._world.diagram())
+
+    @property
+    def timeline_html(self) -> str:
+        """What has happened, as a page for a browser."""
+        return str(self._world.timeline_html())
+
+    @property
+    def perfetto_json(self) -> str:
+        """What has happened, for ui.perfetto.dev."""
+        return str(self._world.perfetto_json())
+
+    def assert_clean(self) -> None:
+        """Stops the server, and raises AssertionError where a thread, a connection, a timer or a job is left."""
+        self._world.assert_clean()
 
     @property
     def deadlock(self) -> Optional[str]:

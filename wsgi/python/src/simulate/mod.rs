@@ -9,6 +9,7 @@ mod bridge;
 mod place;
 mod world;
 
+use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,7 +18,7 @@ use handwound_reactor::WorkerHook;
 use handwound_testkit::{Backend, Exploration, Failure, NetworkOptions, Sim};
 use handwound_wsgi::SiteConfig;
 use handwound_wsgi::testing::Server;
-use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::exceptions::{PyAssertionError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
@@ -59,10 +60,17 @@ fn with_sim<R: Send>(py: Python<'_>, act: impl FnOnce(&Sim) -> R + Send) -> PyRe
             "no simulation is under way on this thread: it belongs to the test function, while that runs",
         ));
     }
-    Ok(py.detach(|| {
+    let done = py.detach(|| {
         let _for_real = ForReal::now();
-        SIM.with(act)
-    }))
+        catch_unwind(AssertUnwindSafe(|| SIM.with(act))).map_err(|payload| words(payload.as_ref()))
+    });
+    done.map_err(PyAssertionError::new_err)
+}
+
+/// What a panic says.
+fn words(payload: &(dyn Any + Send)) -> String {
+    let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic without a message".to_owned())
 }
 
 thread_local! {
@@ -130,6 +138,7 @@ fn serve(sim: &Sim, workers: usize, application: PythonApplication) {
     let server = Server::prepare(sim, workers, application, SiteConfig::default());
     server.pool.set_hook(Arc::new(Workers));
     server.run(sim);
+    server.watch(sim);
     SERVER.set(Some(server));
 }
 
@@ -242,9 +251,29 @@ pub(crate) fn explore<'py>(
             found.set_item("runs", report.runs)?;
             found.set_item("moves_max", report.moves_max)?;
         }
-        Err(failure) => describe(&found, &failure)?,
+        Err(failure) => {
+            describe(&found, &failure)?;
+            if !failure.replay.is_empty() {
+                // Once more, to be looked at.
+                let timeline = py.detach(|| timeline_of(&test, &failure.replay));
+                found.set_item("timeline", timeline)?;
+            }
+        }
     }
     Ok(found)
+}
+
+/// The run of a replay, as a page for a browser.
+fn timeline_of(test: &Test<'_>, replay: &str) -> Option<String> {
+    let page = RefCell::new(None);
+    let again = Exploration::replay(replay).shrink_runs_max(0).check(|sim| {
+        let failed = catch_unwind(AssertUnwindSafe(|| test.run(sim)));
+        *page.borrow_mut() = Some(sim.timeline_html());
+        if let Err(payload) = failed {
+            resume_unwind(payload);
+        }
+    });
+    again.is_err().then(|| page.take()).flatten()
 }
 
 fn describe(found: &Bound<'_, PyDict>, failure: &Failure) -> PyResult<()> {

@@ -35,15 +35,16 @@ pub(crate) fn set_over(py: Python<'_>, over: Bound<'_, PyType>) {
 pub(super) fn interrupt() {
     // Attaching may have to wait for the interpreter, which is a wait of the simulation's.
     let before = take_part(PROGRAM);
-    // SAFETY: has no conditions; tells whether this thread has a thread state.
-    let is_python = unsafe { !ffi::PyGILState_GetThisThreadState().is_null() };
-    if is_python {
-        Python::attach(|py| {
-            if let Some(over) = OVER.get(py) {
-                // SAFETY: attached, and an exception class.
-                unsafe { ffi::PyThreadState_SetAsyncExc(bridge::ident() as _, over.as_ptr()) };
+    // SAFETY: a thread state of this thread is attached by Ensure, unless it is: C code may have detached it without a
+    // word to PyO3, which would take it for attached. `over` is an exception class, and lives as long as the process.
+    unsafe {
+        if !ffi::PyGILState_GetThisThreadState().is_null() {
+            let ensured = ffi::PyGILState_Ensure();
+            if let Some(over) = OVER.get(Python::assume_attached()) {
+                ffi::PyThreadState_SetAsyncExc(bridge::ident() as _, over.as_ptr());
             }
-        });
+            ffi::PyGILState_Release(ensured);
+        }
     }
     take_part(before);
 }
