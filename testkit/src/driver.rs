@@ -20,7 +20,7 @@ use crate::shared::Shared;
 use crate::strand::{Backend, Strand, suspend};
 use crate::trace::{NEVER, TEST, What};
 use crate::waits;
-use crate::world::{Goal, Op, Pick, World};
+use crate::world::{Goal, Op, Pick, Unbegun, World};
 
 thread_local! {
     /// The task that runs on this OS thread, and its world.
@@ -220,6 +220,13 @@ fn forlorn(world: &Shared, why: &str) {
     }
 }
 
+/// Runs `body` as a task of `world`, on an OS thread of its own; in coroutines, `resume` says whose task they are.
+pub(crate) fn as_task(world: Arc<Shared>, task: u32, body: impl FnOnce()) {
+    CURRENT.set(Some((key(&world), task)));
+    let _here = here::belongs(world);
+    body();
+}
+
 impl Driver {
     pub(crate) fn new(world: Arc<Shared>) -> Rc<Driver> {
         let driver = Rc::new(Driver { world, strands: RefCell::default(), driving: Cell::new(false) });
@@ -312,18 +319,15 @@ impl Driver {
             };
             (w.backend, name, w.tasks[task as usize].body.take())
         });
-        let body = body.expect("a task that has not ended has a strand or a body");
+        let body = match body.expect("a task that has not ended has a strand or a body") {
+            Unbegun::Body(body) => body,
+            Unbegun::Thread(strand) => return Strand::Os(strand),
+        };
         if backend == Backend::Coroutines {
             return Strand::Fiber(Fiber::new(body));
         }
         let world = Arc::clone(&self.world);
-        let body = Box::new(move || {
-            // Whose task this is; in coroutines, `resume` says so.
-            CURRENT.set(Some((key(&world), task)));
-            let _here = here::belongs(world);
-            body();
-        });
-        Strand::new(backend, &self.world, &name, body)
+        Strand::new(backend, &self.world, &name, Box::new(move || as_task(world, task, body)))
     }
 
     fn ended(&self, task: u32, ended: Ended) -> Option<Box<dyn Any + Send>> {
@@ -372,7 +376,9 @@ impl Driver {
             return false;
         }
         // Out of the lock: what a body owns may call back when it is dropped.
-        drop(self.world.with(|w| w.tasks[task as usize].body.take()));
+        if let Some(Unbegun::Thread(strand)) = self.world.with(|w| w.tasks[task as usize].body.take()) {
+            strand.call_off();
+        }
         drop(self.strands.borrow_mut().get_mut(task as usize).and_then(Option::take));
         true
     }

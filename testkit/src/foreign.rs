@@ -4,18 +4,21 @@
 //! simulation is over ([`Waited::Over`]), and have to end by themselves.
 
 use std::fmt;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use handwound_reactor::{SharedId, Time};
 
-use crate::driver::act_foreign;
+use crate::driver::{act_foreign, as_task};
 use crate::family::Family;
+use crate::faults::Call;
 use crate::reactor::date;
 use crate::shared::Shared;
+use crate::strand::{Entry, OsStrand, driver_here};
 use crate::threads::SimThreads;
 use crate::trace::What;
-use crate::world::Op;
+use crate::world::{Op, Unbegun};
 
 /// How a wait of a [`Foreign`] thread has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +44,54 @@ impl fmt::Debug for Foreign {
     }
 }
 
+/// An OS thread that will be one of a simulation's: to be moved onto it.
+pub struct Newcomer {
+    world: Arc<Shared>,
+    entry: Entry,
+    task: u32,
+}
+
+impl fmt::Debug for Newcomer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Newcomer({})", self.task)
+    }
+}
+
+impl Newcomer {
+    /// Waits for its first turn, and runs `body` as a thread of the simulation. The OS thread should do nothing else that
+    /// others could notice, before or after; `body` is not run where the simulation is over before.
+    pub fn run(self, body: impl FnOnce()) {
+        let Newcomer { world, entry, task } = self;
+        entry.run(|| as_task(world, task, body));
+    }
+}
+
 impl SimThreads {
+    /// A thread of the simulation on an OS thread that the caller starts, right after this, and which need not be one of
+    /// `std`'s. `join` waits for that OS thread's end; it is called when its [`run`](Newcomer::run) has returned.
+    ///
+    /// # Errors
+    /// As [`Threads::spawn`](handwound_reactor::Threads::spawn).
+    pub fn adopt(&self, name: &str, join: impl FnOnce() + Send + 'static) -> io::Result<Newcomer> {
+        let world = self.world();
+        let (strand, entry) = OsStrand::waiting(Arc::clone(world), driver_here(), Box::new(join));
+        let task = act_foreign(world, Op::Spawn, true, None, |w| {
+            w.touch_plans();
+            if w.stopping || w.spawn_fails > 0 || w.call_fails(Call::Spawn, false).is_some() {
+                w.spawn_fails = w.spawn_fails.saturating_sub(1);
+                let name = w.trace.name(name);
+                w.note_name(What::SpawnFail, name, 0);
+                return None;
+            }
+            Some(w.spawn(name, Some(Unbegun::Thread(strand))))
+        });
+        match task.flatten() {
+            Some(task) => Ok(Newcomer { world: Arc::clone(world), entry, task }),
+            // What Linux says: EAGAIN.
+            None => Err(io::Error::new(io::ErrorKind::WouldBlock, "no thread to be had")),
+        }
+    }
+
     /// A place for the thread that calls, from which it waits as one that cannot be unwound.
     pub fn foreign(&self) -> Foreign {
         let world = Arc::clone(self.world());
@@ -77,6 +127,11 @@ impl Foreign {
     /// Others may go on before this thread does, which is about to touch `shared`; traces tell of `place`.
     pub fn pass(&self, shared: SharedId, place: &str) {
         let _ = act_foreign(&self.world, Op::Visit(shared), true, Some(place), |w| w.visit(shared));
+    }
+
+    /// Others may go on before this thread touches `shared`.
+    pub fn visit(&self, shared: SharedId) {
+        let _ = act_foreign(&self.world, Op::Visit(shared), true, None, |w| w.visit(shared));
     }
 
     /// One of `options`, of [`Family::Preempt`]: when this thread is to be left in the middle next.

@@ -7,8 +7,10 @@
 use std::cell::OnceCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, JoinHandle, Thread};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::thread::{self, Thread};
+
+use crossbeam::sync::{Parker, Unparker};
 
 use crate::coroutine::{self, Ended, Fiber};
 use crate::shared::{Shared, adopt, new_token, token};
@@ -58,12 +60,33 @@ impl Strand {
     }
 }
 
+/// What is to be done around each wait of an OS thread for its turn, and of the driver for it.
+static AROUND: OnceLock<(fn() -> u32, fn(u32))> = OnceLock::new();
+
+/// Has `enter` called before an OS thread of a simulation, or its driver, really waits or starts a thread, and `leave`
+/// with its result afterwards, on that thread: for whoever has put himself before the system's own functions, and must
+/// not take these calls for the program's. Once in a process; a second call changes nothing.
+pub fn around_switches(enter: fn() -> u32, leave: fn(u32)) {
+    let _ = AROUND.set((enter, leave));
+}
+
+/// Does what really waits.
+fn really<R>(act: impl FnOnce() -> R) -> R {
+    let Some((enter, leave)) = AROUND.get() else { return act() };
+    let before = enter();
+    let result = act();
+    leave(before);
+    result
+}
+
 /// Leaves the strand that is running; returns when it is resumed.
 pub(crate) fn suspend() {
     match BATON.with(|baton| baton.get().map(Arc::clone)) {
         Some(baton) => {
-            baton.give_back();
-            baton.await_turn();
+            really(|| {
+                baton.give_back();
+                baton.await_turn();
+            });
         }
         None => coroutine::suspend(),
     }
@@ -75,13 +98,17 @@ thread_local! {
 }
 
 /// Between the driver and one OS thread.
-struct Baton {
+pub(crate) struct Baton {
     world: Arc<Shared>,
     driver: Thread,
     driver_token: u64,
     /// The OS thread runs, and the driver waits; or the other way round.
     strand_runs: AtomicBool,
+    /// The OS thread is to end without having begun.
+    is_called_off: AtomicBool,
     ended: Mutex<Option<Ended>>,
+    /// Wakes the OS thread. It may be of another kind than those of `std`, which does not know its handle.
+    waker: Unparker,
 }
 
 impl Baton {
@@ -93,55 +120,109 @@ impl Baton {
     }
 
     fn await_turn(&self) {
-        while !self.strand_runs.load(Ordering::Acquire) {
-            thread::park();
-        }
+        PARKER.with(|parker| {
+            let Some(parker) = parker.get() else { return };
+            while !self.strand_runs.load(Ordering::Acquire) {
+                parker.park();
+            }
+        });
+    }
+}
+
+thread_local! {
+    /// Where an OS thread of a simulation waits for its turn.
+    static PARKER: OnceCell<Parker> = const { OnceCell::new() };
+}
+
+/// What an OS thread takes along into its simulation.
+pub(crate) struct Entry {
+    baton: Arc<Baton>,
+    parker: Parker,
+    token: u64,
+}
+
+impl Entry {
+    /// Waits for its first turn, and runs `body` then; to be called on the OS thread itself, as all that it does.
+    pub(crate) fn run(self, body: impl FnOnce()) {
+        let Entry { baton, parker, token } = self;
+        adopt(token);
+        let _ = PARKER.with(|own| own.set(parker));
+        BATON.with(|own| own.get_or_init(|| Arc::clone(&baton)).await_turn());
+        let called_off = baton.is_called_off.load(Ordering::Relaxed);
+        let ended = if called_off { Ok(()) } else { catch_unwind(AssertUnwindSafe(body)) };
+        *baton.ended.lock().unwrap_or_else(PoisonError::into_inner) = Some(ended);
+        baton.give_back();
     }
 }
 
 pub(crate) struct OsStrand {
     baton: Arc<Baton>,
     token: u64,
-    thread: JoinHandle<()>,
+    /// Waits for the OS thread's end.
+    join: Box<dyn FnOnce() + Send>,
 }
 
 impl OsStrand {
     fn new(world: Arc<Shared>, name: &str, body: Body) -> OsStrand {
+        let (mut strand, entry) = OsStrand::waiting(world, (thread::current(), token()), Box::new(|| {}));
+        let thread = really(|| thread::Builder::new().name(name.to_owned()).spawn(move || entry.run(body)))
+            .unwrap_or_else(|error| panic!("the system has no OS thread for the simulated thread `{name}`: {error}"));
+        strand.join = Box::new(move || {
+            // It has caught what its body panicked with.
+            let _ = thread.join();
+        });
+        strand
+    }
+
+    /// For an OS thread that somebody else starts, and that waits for its first turn by `Entry::run`. `driver` is the
+    /// thread that drives the world, and its number.
+    pub(crate) fn waiting(
+        world: Arc<Shared>,
+        (driver, driver_token): (Thread, u64),
+        join: Box<dyn FnOnce() + Send>,
+    ) -> (OsStrand, Entry) {
+        let parker = Parker::new();
         let baton = Arc::new(Baton {
             world,
-            driver: thread::current(),
-            driver_token: token(),
+            driver,
+            driver_token,
             strand_runs: AtomicBool::new(false),
+            is_called_off: AtomicBool::new(false),
             ended: Mutex::new(None),
+            waker: parker.unparker().clone(),
         });
-        let (mine, token) = (Arc::clone(&baton), new_token());
-        let thread = thread::Builder::new()
-            .name(name.to_owned())
-            .spawn(move || {
-                adopt(token);
-                BATON.with(|baton| baton.get_or_init(|| Arc::clone(&mine)).await_turn());
-                let ended = catch_unwind(AssertUnwindSafe(body));
-                *mine.ended.lock().unwrap_or_else(PoisonError::into_inner) = Some(ended);
-                mine.give_back();
-            })
-            .unwrap_or_else(|error| panic!("the system has no OS thread for the simulated thread `{name}`: {error}"));
-        OsStrand { baton, token, thread }
+        let token = new_token();
+        (OsStrand { baton: Arc::clone(&baton), token, join }, Entry { baton, parker, token })
     }
 
     fn resume(&mut self) -> Option<Ended> {
         let baton = &self.baton;
         baton.world.lend(self.token);
-        baton.strand_runs.store(true, Ordering::Release);
-        self.thread.thread().unpark();
-        while baton.strand_runs.load(Ordering::Acquire) {
-            thread::park();
-        }
+        really(|| {
+            baton.strand_runs.store(true, Ordering::Release);
+            baton.waker.unpark();
+            while baton.strand_runs.load(Ordering::Acquire) {
+                thread::park();
+            }
+        });
         baton.ended.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Ends an OS thread that has not begun.
+    pub(crate) fn call_off(mut self) {
+        self.baton.is_called_off.store(true, Ordering::Relaxed);
+        self.resume();
+        self.join();
     }
 
     /// Also lets the thread's own destructors (of thread-local variables) run before anything else moves.
     fn join(self) {
-        // It has caught what its body panicked with.
-        let _ = self.thread.join();
+        really(self.join);
     }
+}
+
+/// The driver of the world whose OS thread is calling, and its number.
+pub(crate) fn driver_here() -> (Thread, u64) {
+    let of_strand = BATON.with(|baton| baton.get().map(|baton| (baton.driver.clone(), baton.driver_token)));
+    of_strand.unwrap_or_else(|| (thread::current(), token()))
 }

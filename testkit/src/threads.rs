@@ -12,7 +12,7 @@ use crate::driver::act;
 use crate::faults::Call;
 use crate::shared::Shared;
 use crate::trace::What;
-use crate::world::Op;
+use crate::world::{Op, Unbegun};
 
 /// The threads of a simulated world. Copies are the same threads.
 #[derive(Clone)]
@@ -66,7 +66,7 @@ impl Threads for SimThreads {
                 return Some(body);
             }
             w.trace.origins.at_place(place);
-            w.spawn(name, Some(body));
+            w.spawn(name, Some(Unbegun::Body(body)));
             None
         });
         match refused {

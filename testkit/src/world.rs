@@ -12,7 +12,7 @@ use crate::family::Family;
 use crate::holds::Holds;
 use crate::network::Network;
 use crate::network_options::NetworkOptions;
-use crate::strand::Backend;
+use crate::strand::{Backend, OsStrand};
 use crate::trace::{Name, TEST, Trace, What};
 use crate::trouble::Faults;
 
@@ -20,6 +20,13 @@ pub(crate) use turns::{Goal, Pick};
 
 /// What runs on a task's stack.
 pub(crate) type Body = Box<dyn FnOnce() + Send>;
+
+/// What a task that has not begun will be.
+pub(crate) enum Unbegun {
+    Body(Body),
+    /// An OS thread of somebody else's, which waits for its first turn.
+    Thread(OsStrand),
+}
 
 /// A visible operation: one whose order among those of other tasks can matter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +46,7 @@ pub(crate) struct Task {
     /// What it does when it goes on next; `None` while it runs.
     pub(crate) op: Option<Op>,
     pub(crate) done: bool,
-    pub(crate) body: Option<Body>,
+    pub(crate) body: Option<Unbegun>,
     /// The move at which it last went on: who waits longest goes first.
     last_move: u64,
     /// Moves in the present drive, for the report of a livelock.
@@ -247,7 +254,7 @@ impl World {
 
     // Tasks.
 
-    pub(crate) fn spawn(&mut self, name: &str, body: Option<Body>) -> u32 {
+    pub(crate) fn spawn(&mut self, name: &str, body: Option<Unbegun>) -> u32 {
         self.touch_numbers();
         let index = self.tasks.len() as u32;
         let name = self.trace.name(name);

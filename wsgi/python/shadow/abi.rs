@@ -14,10 +14,12 @@ pub struct Hooks {
     pub wait: extern "C" fn(how: u32, until: u64) -> u32,
     /// Wakes one of those who wait for this object, or all.
     pub notify: extern "C" fn(object: usize, all: u32),
-    /// Starts a thread that calls `start(arg)` by [`CALL`]; its `pthread_t`, or 0 where there is none to be had.
-    pub spawn: extern "C" fn(start: usize, arg: usize) -> usize,
+    /// Starts a thread that calls `start(arg)`; its `pthread_t`, or 0 where there is none to be had.
+    pub spawn: extern "C" fn(attributes: usize, start: usize, arg: usize) -> usize,
     /// Waits for the end of a thread: 0 done, 1 that is no thread of the simulation, 2 the simulation is over.
     pub join: extern "C" fn(thread: usize) -> u32,
+    /// Others may go on before this thread does.
+    pub pass: extern "C" fn(),
     /// Chance.
     pub random: extern "C" fn() -> u64,
 }
@@ -44,10 +46,3 @@ pub const WOKEN: u32 = 0;
 pub const TIMED_OUT: u32 = 1;
 /// The simulation is over: what is waited for will not come.
 pub const OVER: u32 = 2;
-
-/// How far a thread takes part. Not at all.
-pub const REAL: u32 = 0;
-/// By the functions of the C library, but not at futexes: on a worker of the container those are the simulation's own.
-pub const PROGRAM: u32 = 1;
-/// By all there is.
-pub const WHOLLY: u32 = 2;

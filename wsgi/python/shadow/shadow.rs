@@ -78,8 +78,9 @@ static HOOKS: AtomicPtr<Hooks> = AtomicPtr::new(null_mut());
 static WAITERS: AtomicUsize = AtomicUsize::new(0);
 
 thread_local! {
-    /// How far this thread takes part: [`REAL`], [`PROGRAM`] or [`WHOLLY`].
-    static PART: Cell<u32> = const { Cell::new(REAL) };
+    static PART: Cell<bool> = const { Cell::new(false) };
+    /// It has signalled a condition, and not yet let go of the mutex.
+    static SIGNALLED: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Installs the hooks, which have to live as long as the process.
@@ -91,10 +92,10 @@ pub unsafe extern "C" fn handwound_shadow_install(hooks: *const Hooks) {
     HOOKS.store(hooks.cast_mut(), Ordering::Release);
 }
 
-/// How far the calling thread takes part from here on; how far it did before.
+/// The calling thread takes part from here on (1), or does no longer (0); whether it did before.
 #[unsafe(no_mangle)]
 pub extern "C" fn handwound_shadow_take_part(part: u32) -> u32 {
-    PART.with(|cell| cell.replace(part))
+    u32::from(PART.with(|cell| cell.replace(part != 0)))
 }
 
 /// `start(arg)` on the calling thread, which takes part meanwhile.
@@ -105,9 +106,32 @@ pub extern "C" fn handwound_shadow_take_part(part: u32) -> u32 {
 pub unsafe extern "C" fn handwound_shadow_call(start: usize, arg: usize) {
     // SAFETY: by this function's own condition.
     let start: extern "C" fn(*mut c_void) -> *mut c_void = unsafe { transmute(start) };
-    PART.with(|cell| cell.set(WHOLLY));
+    PART.with(|cell| cell.set(true));
     start(arg as *mut c_void);
-    PART.with(|cell| cell.set(REAL));
+    PART.with(|cell| cell.set(false));
+}
+
+/// Starts a thread with these attributes, for real, which calls `body(arg)`; its `pthread_t`, or 0.
+///
+/// # Safety
+/// `attributes` is null or as for `pthread_create`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn handwound_shadow_start(attributes: usize, body: extern "C" fn(usize), arg: usize) -> usize {
+    let mut thread = 0;
+    // SAFETY: a C function with a pointer for its argument and result; what it gives back is not looked at. The thread
+    // that calls this does not take part meanwhile, so that this is the real function.
+    let failed = unsafe { pthread_create(&raw mut thread, attributes as *const c_void, body as usize, arg) };
+    if failed == 0 { thread } else { 0 }
+}
+
+/// Waits for the end of such a thread, for real.
+///
+/// # Safety
+/// It has not been waited for.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn handwound_shadow_join(thread: usize) {
+    // SAFETY: by this function's own condition.
+    unsafe { pthread_join(thread, null_mut()) };
 }
 
 /// The calling thread's `pthread_t`.
@@ -120,21 +144,18 @@ pub extern "C" fn handwound_shadow_self() -> usize {
 /// The hooks, while a thread that takes part does not: what is called from here on is real.
 struct Inside {
     hooks: &'static Hooks,
-    /// How far it takes part otherwise.
-    part: u32,
 }
 
 impl Inside {
     #[inline]
     fn of_this_thread() -> Option<Inside> {
-        let part = PART.try_with(Cell::get).unwrap_or(REAL);
-        if part == REAL {
+        if !PART.try_with(Cell::get).unwrap_or(false) {
             return None;
         }
         // SAFETY: whoever installed them keeps them for ever; null until then.
         let hooks = unsafe { HOOKS.load(Ordering::Acquire).as_ref() }?;
-        PART.with(|cell| cell.set(REAL));
-        Some(Inside { hooks, part })
+        PART.with(|cell| cell.set(false));
+        Some(Inside { hooks })
     }
 
     fn enlist(&self, object: usize) {
@@ -182,7 +203,7 @@ impl Inside {
 
 impl Drop for Inside {
     fn drop(&mut self) {
-        PART.with(|cell| cell.set(self.part));
+        PART.with(|cell| cell.set(true));
     }
 }
 
@@ -431,6 +452,9 @@ shadows! {
         // SAFETY: the caller gives a mutex.
         let result = unsafe { real(mutex) };
         inside.notify(mutex as usize, false);
+        if SIGNALLED.with(|cell| cell.replace(false)) {
+            (inside.hooks.pass)();
+        }
         result
     }
 
@@ -457,6 +481,9 @@ shadows! {
         // SAFETY: the caller gives a condition.
         let result = unsafe { real(condition) };
         inside.notify(condition as usize, false);
+        // What is free now others may take first, also those that do not wait for it yet. This is how CPython lets go of
+        // the interpreter; it still holds the mutex.
+        SIGNALLED.with(|cell| cell.set(true));
         result
     }
 
@@ -508,7 +535,7 @@ shadows! {
     fn syscall(number: c_long, first: *mut c_void, second: c_long, third: c_long, fourth: *mut c_void, fifth: *mut c_void, sixth: c_long) -> c_long => |inside, real| {
         let operation = second & !(FUTEX_PRIVATE | FUTEX_CLOCK_REALTIME);
         match number {
-            SYS_FUTEX if inside.part == WHOLLY && (operation == FUTEX_WAIT || operation == FUTEX_WAIT_BITSET) => {
+            SYS_FUTEX if operation == FUTEX_WAIT || operation == FUTEX_WAIT_BITSET => {
                 // SAFETY: the caller gives a time, or none.
                 let time = unsafe { fourth.cast::<timespec>().as_ref() };
                 await_futex(&inside, first, second, third as u32, time)
@@ -529,8 +556,8 @@ shadows! {
 
 shadows! {
     fn pthread_create(thread: *mut usize, attributes: *const c_void, start: usize, arg: usize) -> c_int => |inside, real| {
-        let _ = (real, attributes);
-        let id = (inside.hooks.spawn)(start, arg);
+        let _ = real;
+        let id = (inside.hooks.spawn)(attributes as usize, start, arg);
         if id == 0 {
             return EAGAIN;
         }

@@ -31,9 +31,6 @@ pub(crate) fn detached<R: Send>(py: Python<'_>, act: impl FnOnce() -> R + Send) 
     let baton = BATON.with_borrow(Option::clone);
     py.detach(|| {
         let _regained = baton.map(LetGo::of);
-        // What waits at a gate is not to be taken for a program that waits.
-        #[cfg(all(feature = "simulation", target_os = "linux", target_env = "gnu"))]
-        let _for_real = crate::simulate::ForReal::now();
         act()
     })
 }

@@ -4,6 +4,7 @@ import argparse
 import importlib.util
 import os
 import sys
+from types import FunctionType
 from typing import List, Optional
 
 from handwound.testing import _child
@@ -56,7 +57,9 @@ def tests(file):  # type: ignore[no-untyped-def]
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     spec.loader.exec_module(module)
-    return [(name, value) for name, value in vars(module).items() if hasattr(value, "handwound_simulation")]
+    # Only functions are asked: a module may have what stands for something else, as Flask's `request`, and raises.
+    functions = [(name, value) for name, value in vars(module).items() if type(value) is FunctionType]
+    return [(name, value) for name, value in functions if hasattr(value, "handwound_simulation")]
 
 
 if __name__ == "__main__":

@@ -141,8 +141,13 @@ class Traced:
 
         event, watched, every = _native.event, self.watched, self.every
         looks = switching(sys.version_info[:2])
+        # 3.11 runs a Python function that Python code calls in the same loop, and does not look when it has returned.
+        inlines = sys.version_info[:2] == (3, 11)
+        calls = 0
 
         def trace(frame: FrameType, what: str, arg: Any) -> Any:
+            nonlocal calls
+            calls += 1
             if not watched(frame.f_code):
                 return None
             frame.f_trace_opcodes = True
@@ -150,12 +155,14 @@ class Traced:
             event(frame.f_code, max(frame.f_lasti, 0))
             code = frame.f_code.co_code
             last = -1
+            seen = calls
 
             def local(frame: FrameType, what: str, arg: Any) -> Any:
-                nonlocal last
+                nonlocal last, seen
                 if what == "opcode":
                     before, last = last, frame.f_lasti
-                    if every or (before >= 0 and code[before] in looks):
+                    called, seen = seen != calls and inlines, calls
+                    if every or (before >= 0 and code[before] in looks and not called):
                         event(frame.f_code, frame.f_lasti)
                 return local
 

@@ -44,7 +44,6 @@ def is_simulated(item: Any) -> bool:
 def pytest_pyfunc_call(pyfuncitem: Any) -> Optional[bool]:
     if _child.is_here() or not is_simulated(pyfuncitem):
         return None
-    __tracebackhide__ = True
     config = pyfuncitem.config
     command = [sys.executable, "-m", "pytest", pyfuncitem.nodeid, "-q", "--tb=native", "-p", "no:cacheprovider"]
     command += ["--rootdir=%s" % config.rootpath]
@@ -53,10 +52,19 @@ def pytest_pyfunc_call(pyfuncitem: Any) -> Optional[bool]:
     if config.pluginmanager.hasplugin("xdist"):
         command += ["-n0"]
     variables = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_XDIST")}
+    if config.pluginmanager.hasplugin(__name__):
+        # It was named on the command line, and not found among what is installed.
+        command += ["-p", __name__]
+    why = report = None
     try:
         _parent.outcome(*_parent.start(command, variables, str(config.rootpath)))
-    except Unsupported as why:
-        pytest.skip(str(why))
+    except Unsupported as unsupported:
+        why = str(unsupported)
     except Failed as failed:
-        pytest.fail(str(failed), pytrace=False)
+        report = str(failed)
+    # Not as what followed from another exception.
+    if why is not None:
+        pytest.skip(why)
+    if report is not None:
+        pytest.fail(report, pytrace=False)
     return True

@@ -6,6 +6,7 @@ import tempfile
 from typing import Any, Callable, Dict, List, Optional
 
 from handwound.testing._options import Options
+from handwound.testing._sim import tells
 
 # Lines of what the program wrote in the run.
 WRITTEN_LINES = 40
@@ -51,7 +52,7 @@ def timeline(function: Callable[..., Any], page: Optional[str]) -> Optional[str]
     asked = os.environ.get("HANDWOUND_TIMELINE") or os.path.join(tempfile.gettempdir(), "handwound")
     if page is None or asked.lower() in ("off", "0", "no", "false"):
         return None
-    file = asked if asked.endswith(".html") else os.path.join(asked, "%s.%s.html" % (function.__module__, function.__qualname__))
+    file = asked if asked.endswith(".html") else os.path.join(asked, re.sub(r"[^\w.-]+", "-", "%s.%s" % (function.__module__, function.__qualname__)) + ".html")
     try:
         os.makedirs(os.path.dirname(os.path.abspath(file)), exist_ok=True)
         with open(file, "w", encoding="utf-8") as output:
@@ -59,12 +60,6 @@ def timeline(function: Callable[..., Any], page: Optional[str]) -> Optional[str]
     except OSError as error:
         return "not written: %s" % error
     return os.path.abspath(file)
-
-
-def tells(waits: str) -> bool:
-    """Whether somebody waits who has begun something: workers without a job, and the loop, always wait."""
-    lines = [line.strip() for line in waits.splitlines()]
-    return any(re.match("(also waiting|at )|reactor polls|(worker-[0-9]+) is parked at gate `\\2`", line) is None for line in lines)
 
 
 def origin(text: str) -> str:

@@ -10,8 +10,8 @@ use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use handwound_reactor::{SharedId, Threads, Time};
-use handwound_testkit::{Foreign, SimThreads, Waited};
+use handwound_reactor::{SharedId, Threads as _, Time};
+use handwound_testkit::{Foreign, Newcomer, SimThreads, Waited, around_switches};
 use libloading::os::unix::Library;
 
 use super::place;
@@ -22,18 +22,19 @@ mod abi {
 }
 
 use abi::{Hooks, Kind, NEVER, OVER, TIMED_OUT, WOKEN};
-pub(super) use abi::{PROGRAM, REAL, WHOLLY};
 
 /// The library's functions.
 struct Shadow {
     take_part: extern "C" fn(u32) -> u32,
     call: unsafe extern "C" fn(usize, usize),
+    start: unsafe extern "C" fn(usize, extern "C" fn(usize), usize) -> usize,
+    join: unsafe extern "C" fn(usize),
     me: extern "C" fn() -> usize,
 }
 
 static SHADOW: OnceLock<Shadow> = OnceLock::new();
 
-static HOOKS: Hooks = Hooks { now, date, enlist, wait, notify, spawn, join, random };
+static HOOKS: Hooks = Hooks { now, date, enlist, wait, notify, spawn, join, pass, random };
 
 /// Finds the library among what this process was started with, and tells it the hooks.
 ///
@@ -51,20 +52,26 @@ pub(super) fn install() -> Result<(), String> {
         let shadow = Shadow {
             take_part: *this.get(b"handwound_shadow_take_part").map_err(missing)?,
             call: *this.get(b"handwound_shadow_call").map_err(missing)?,
+            start: *this.get(b"handwound_shadow_start").map_err(missing)?,
+            join: *this.get(b"handwound_shadow_join").map_err(missing)?,
             me: *this.get(b"handwound_shadow_self").map_err(missing)?,
         };
         // A static lives as long as the process.
         install(&raw const HOOKS);
         let _ = SHADOW.set(shadow);
     }
+    // The simulation's own waiting is no waiting of the program.
+    around_switches(|| u32::from(take_part(false)), |before| {
+        take_part(before != 0);
+    });
     // What stands in the program itself is never unloaded; neither is this handle to it.
     std::mem::forget(this);
     Ok(())
 }
 
-/// How far the calling thread takes part from here on; how far it did before.
-pub(super) fn take_part(part: u32) -> u32 {
-    SHADOW.get().map_or(REAL, |shadow| (shadow.take_part)(part))
+/// The calling thread waits in the simulation from here on, or for real; gives back what it did before.
+pub(super) fn take_part(part: bool) -> bool {
+    SHADOW.get().is_some_and(|shadow| (shadow.take_part)(u32::from(part)) != 0)
 }
 
 /// The calling thread, as Python names it too (`threading.get_ident`).
@@ -73,11 +80,11 @@ pub(super) fn ident() -> usize {
 }
 
 /// Until it is dropped the calling thread waits for real: the simulation itself may.
-pub(crate) struct ForReal(u32);
+pub(super) struct ForReal(bool);
 
 impl ForReal {
-    pub(crate) fn now() -> ForReal {
-        ForReal(take_part(REAL))
+    pub(super) fn now() -> ForReal {
+        ForReal(take_part(false))
     }
 }
 
@@ -280,46 +287,60 @@ extern "C" fn notify(object: usize, all: u32) {
     });
 }
 
-extern "C" fn spawn(start: usize, arg: usize) -> usize {
-    as_me(0, |run, place| {
+/// What a new OS thread is given.
+struct Newborn {
+    run: Arc<Run>,
+    newcomer: Newcomer,
+    start: usize,
+    arg: usize,
+}
+
+extern "C" fn spawn(attributes: usize, start: usize, arg: usize) -> usize {
+    as_me(0, |run, _| {
+        let Some(shadow) = SHADOW.get() else { return 0 };
         let number = {
             let mut state = locked(&run.state);
             state.started += 1;
             state.started
         };
         let id = Arc::new(Mutex::new(0));
-        let body = {
-            let (run, parent, id) = (Arc::clone(run), Arc::clone(place), Arc::clone(&id));
-            move || begun(&run, &parent, &id, start, arg)
+        let joined = Arc::clone(&id);
+        let join = move || {
+            let id = *locked(&joined);
+            if id != 0 {
+                // SAFETY: the thread is joined here and nowhere else: what the program joins and detaches is only told so.
+                unsafe { (shadow.join)(id) };
+            }
         };
-        if run.threads.spawn(&format!("thread-{number}"), Box::new(body)).is_err() {
-            return 0;
+        let Ok(newcomer) = run.threads.adopt(&format!("thread-{number}"), join) else { return 0 };
+        let newborn = Box::new(Newborn { run: Arc::clone(run), newcomer, start, arg });
+        // SAFETY: the attributes are what `pthread_create` was called with.
+        let thread = unsafe { (shadow.start)(attributes, begun, Box::into_raw(newborn) as usize) };
+        if thread == 0 {
+            // There is a thread in the simulation, which nothing will ever run: the run is as good as over.
+            panic!("the system has no thread for the simulated thread `thread-{number}`");
         }
-        loop {
-            let begun = *locked(&id);
-            if begun != 0 {
-                return begun;
-            }
-            if place.wait("a thread to begin", None, true) == Waited::Over {
-                return 0;
-            }
-        }
+        *locked(&id) = thread;
+        locked(&run.state).joins.insert(thread, Some(Vec::new()));
+        thread
     })
 }
 
-/// A thread that was started by `pthread_create`.
-fn begun(run: &Arc<Run>, parent: &Foreign, id: &Mutex<usize>, start: usize, arg: usize) {
+/// A thread that was started by `pthread_create`, from its beginning to its end.
+extern "C" fn begun(newborn: usize) {
+    // SAFETY: `spawn` made it of a box, for this thread alone.
+    let newborn = unsafe { Box::from_raw(newborn as *mut Newborn) };
+    let Newborn { run, newcomer, start, arg } = *newborn;
     let Some(shadow) = SHADOW.get() else { return };
-    let me = (shadow.me)();
-    locked(&run.state).joins.insert(me, Some(Vec::new()));
-    *locked(id) = me;
-    parent.wake();
-    place::thread_begins();
-    // SAFETY: `start` and `arg` are what `pthread_create` was called with.
-    unsafe { (shadow.call)(start, arg) };
-    let joining = locked(&run.state).joins.insert(me, None).flatten().unwrap_or_default();
-    joining.iter().for_each(|place| place.wake());
-    ME.take();
+    newcomer.run(|| {
+        place::thread_begins();
+        // SAFETY: `start` and `arg` are what `pthread_create` was called with.
+        unsafe { (shadow.call)(start, arg) };
+        let me = (shadow.me)();
+        let joining = locked(&run.state).joins.insert(me, None).flatten().unwrap_or_default();
+        joining.iter().for_each(|place| place.wake());
+        ME.take();
+    });
 }
 
 extern "C" fn join(thread: usize) -> u32 {
@@ -336,6 +357,13 @@ extern "C" fn join(thread: usize) -> u32 {
             }
         }
     })
+}
+
+extern "C" fn pass() {
+    // Nobody overtakes the test itself.
+    if place::is_simulated() {
+        as_me((), |run, place| place.visit(run.python));
+    }
 }
 
 extern "C" fn random() -> u64 {

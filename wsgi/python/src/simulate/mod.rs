@@ -15,7 +15,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use handwound_reactor::WorkerHook;
-use handwound_testkit::{Backend, Exploration, Failure, NetworkOptions, Sim};
+use handwound_testkit::{Backend, Choices, Exploration, Failure, NetworkOptions, Sim};
 use handwound_wsgi::SiteConfig;
 use handwound_wsgi::testing::Server;
 use pyo3::exceptions::{PyAssertionError, PyRuntimeError, PyValueError};
@@ -25,8 +25,7 @@ use pyo3::types::{PyBytes, PyDict};
 pub(crate) use self::place::{event, set_over};
 pub(crate) use self::world::{SimulatedClient, World};
 
-pub(crate) use self::bridge::ForReal;
-use self::bridge::{PROGRAM, REAL, Run, WHOLLY, take_part};
+use self::bridge::{ForReal, Run, take_part};
 use crate::application::traceback;
 use crate::{AttachWorkers, PythonApplication};
 
@@ -86,7 +85,7 @@ impl WorkerHook for Workers {
         if begins {
             place::thread_begins();
         }
-        take_part(PROGRAM);
+        take_part(true);
         AttachWorkers.before_work();
         if begins {
             trace_this_thread();
@@ -95,13 +94,13 @@ impl WorkerHook for Workers {
 
     fn before_park(&self) {
         AttachWorkers.before_park();
-        take_part(REAL);
+        take_part(false);
     }
 
     fn stopped(&self) {
-        take_part(PROGRAM);
+        take_part(true);
         AttachWorkers.stopped();
-        take_part(REAL);
+        take_part(false);
     }
 
     /// Workers that would be called only when time has passed could not overtake each other.
@@ -162,7 +161,18 @@ struct Test<'a> {
     rough: bool,
 }
 
+/// What programs do the first time only (imports, caches) is done before it can make a difference between runs.
+const WARM_UP_RUNS: usize = 2;
+
 impl Test<'_> {
+    fn warm_up(&self) {
+        for _ in 0..WARM_UP_RUNS {
+            let sim = Sim::new(Choices::calm());
+            // How it ends does not matter yet.
+            let _ = catch_unwind(AssertUnwindSafe(|| self.run(&sim)));
+        }
+    }
+
     fn run(&self, sim: &Sim) {
         sim.set_backend(Backend::OsThreads);
         if !self.rough {
@@ -193,9 +203,9 @@ impl Test<'_> {
                         Err(error) => return Some(traceback(py, &error)),
                     }
                 }
-                take_part(WHOLLY);
+                take_part(true);
                 let outcome = self.test.call1(py, (World,));
-                take_part(REAL);
+                take_part(false);
                 match outcome.and_then(|told| told.extract::<Option<String>>(py)) {
                     Ok(told) => told,
                     Err(error) => Some(traceback(py, &error)),
@@ -233,6 +243,7 @@ pub(crate) fn explore<'py>(
     let test = Test { application: app.as_ref(), workers, test: &test, rough };
     // The interpreter is free where the world is driven, and at the end of a run.
     let outcome = py.detach(|| {
+        test.warm_up();
         let exploration = match how {
             "random" => Exploration::random(seeds),
             "pct" => Exploration::pct(depth, seeds),

@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyType;
 
-use super::bridge::{self, ForReal, PROGRAM, take_part};
+use super::bridge::{self, ForReal, take_part};
 
 thread_local! {
     /// Events until this thread passes the next point at which it may be left; 0: it has not been told yet.
@@ -34,7 +34,7 @@ pub(crate) fn set_over(py: Python<'_>, over: Bound<'_, PyType>) {
 /// Has the Python code of the calling thread raise, as soon as it goes on.
 pub(super) fn interrupt() {
     // Attaching may have to wait for the interpreter, which is a wait of the simulation's.
-    let before = take_part(PROGRAM);
+    let before = take_part(true);
     // SAFETY: a thread state of this thread is attached by Ensure, unless it is: C code may have detached it without a
     // word to PyO3, which would take it for attached. `over` is an exception class, and lives as long as the process.
     unsafe {
@@ -54,6 +54,11 @@ pub(super) fn thread_begins() {
     COUNTDOWN.set(0);
     BUSY.set(0);
     IS_SIMULATED.set(true);
+}
+
+/// Whether the calling thread is one of the simulation, and not the test's own.
+pub(super) fn is_simulated() -> bool {
+    IS_SIMULATED.get()
 }
 
 /// It waits, or ends.
