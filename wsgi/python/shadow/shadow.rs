@@ -19,14 +19,23 @@ use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
 include!("abi.rs");
 
-const EINTR: c_int = 4;
 const EAGAIN: c_int = 11;
 const EINVAL: c_int = 22;
+const ENETUNREACH: c_int = 101;
 const ETIMEDOUT: c_int = 110;
+/// What a wait for a descriptor fails with when the simulation is over. Not EINTR, at which Python waits again.
+const ECANCELED: c_int = 125;
 const F_GETFL: c_int = 3;
+const F_SETFL: c_int = 4;
 const O_NONBLOCK: c_int = 0o4000;
 const POLLIN: i16 = 1;
 const POLLOUT: i16 = 4;
+const MSG_DONTWAIT: c_int = 0x40;
+const MSG_WAITALL: c_int = 0x100;
+/// So much can be written to whatever is ready for it.
+const PIPE_BUF: usize = 4096;
+const AF_INET: u16 = 2;
+const AF_INET6: u16 = 10;
 const CLOCK_REALTIME: c_int = 0;
 const CLOCK_REALTIME_COARSE: c_int = 5;
 const CLOCK_TAI: c_int = 11;
@@ -64,8 +73,11 @@ unsafe extern "C" {
     fn dlvsym(handle: *mut c_void, name: *const c_char, version: *const c_char) -> *mut c_void;
     fn __errno_location() -> *mut c_int;
     fn fcntl(fd: c_int, command: c_int, ...) -> c_int;
+    fn abort() -> !;
     fn sem_trywait(semaphore: *mut Opaque) -> c_int;
     fn pthread_mutex_trylock(mutex: *mut Opaque) -> c_int;
+    fn pthread_rwlock_tryrdlock(lock: *mut Opaque) -> c_int;
+    fn pthread_rwlock_trywrlock(lock: *mut Opaque) -> c_int;
     fn pthread_self() -> usize;
 }
 
@@ -401,17 +413,22 @@ shadows! {
 // Mutexes and conditions: Python's interpreter lock, and what libraries have.
 
 fn lock_mutex(inside: &Inside, mutex: *mut Opaque, until: u64) -> c_int {
+    lock_by(inside, mutex, until, pthread_mutex_trylock)
+}
+
+/// Locks something by the function that tries to.
+fn lock_by(inside: &Inside, lock: *mut Opaque, until: u64, attempt: unsafe extern "C" fn(*mut Opaque) -> c_int) -> c_int {
     const EBUSY: c_int = 16;
     loop {
-        // SAFETY: the caller of the function that this stands for gave a mutex. It never blocks.
-        match unsafe { pthread_mutex_trylock(mutex) } {
+        // SAFETY: the caller of the function that this stands for gave such a lock. It never blocks.
+        match unsafe { attempt(lock) } {
             EBUSY => {}
             result => return result,
         }
-        if inside.now() >= until {
+        if until != NEVER && inside.now() >= until {
             return ETIMEDOUT;
         }
-        inside.enlist(mutex as usize);
+        inside.enlist(lock as usize);
         // Essential: it is OVER only where nobody goes on who could let go of it.
         inside.wait(Kind::Essential, until);
     }
@@ -445,6 +462,13 @@ shadows! {
         let _ = real;
         // SAFETY: the caller gives a time.
         let until = inside.instant(CLOCK_REALTIME, unsafe { &*time });
+        lock_mutex(&inside, mutex, until)
+    }
+
+    fn pthread_mutex_clocklock(mutex: *mut Opaque, clock: c_int, time: *const timespec) -> c_int => |inside, real| {
+        let _ = real;
+        // SAFETY: the caller gives a time.
+        let until = inside.instant(clock, unsafe { &*time });
         lock_mutex(&inside, mutex, until)
     }
 
@@ -495,12 +519,52 @@ shadows! {
     }
 }
 
+// Locks of readers and writers.
+
+shadows! {
+    fn pthread_rwlock_rdlock(lock: *mut Opaque) -> c_int => |inside, real| {
+        let _ = real;
+        lock_by(&inside, lock, NEVER, pthread_rwlock_tryrdlock)
+    }
+
+    fn pthread_rwlock_wrlock(lock: *mut Opaque) -> c_int => |inside, real| {
+        let _ = real;
+        lock_by(&inside, lock, NEVER, pthread_rwlock_trywrlock)
+    }
+
+    fn pthread_rwlock_timedrdlock(lock: *mut Opaque, time: *const timespec) -> c_int => |inside, real| {
+        let _ = real;
+        // SAFETY: the caller gives a time.
+        let until = inside.instant(CLOCK_REALTIME, unsafe { &*time });
+        lock_by(&inside, lock, until, pthread_rwlock_tryrdlock)
+    }
+
+    fn pthread_rwlock_timedwrlock(lock: *mut Opaque, time: *const timespec) -> c_int => |inside, real| {
+        let _ = real;
+        // SAFETY: the caller gives a time.
+        let until = inside.instant(CLOCK_REALTIME, unsafe { &*time });
+        lock_by(&inside, lock, until, pthread_rwlock_trywrlock)
+    }
+
+    fn pthread_rwlock_unlock(lock: *mut Opaque) -> c_int => |inside, real| {
+        // SAFETY: the caller gives a lock.
+        let result = unsafe { real(lock) };
+        // Readers go in together.
+        inside.notify(lock as usize, true);
+        result
+    }
+}
+
 // Futexes: what Rust's own locks wait at.
 
 #[cfg(target_arch = "x86_64")]
 const SYS_FUTEX: c_long = 202;
+#[cfg(target_arch = "x86_64")]
+const SYS_GETRANDOM: c_long = 318;
 #[cfg(target_arch = "aarch64")]
 const SYS_FUTEX: c_long = 98;
+#[cfg(target_arch = "aarch64")]
+const SYS_GETRANDOM: c_long = 278;
 const FUTEX_WAIT: c_long = 0;
 const FUTEX_WAKE: c_long = 1;
 const FUTEX_WAIT_BITSET: c_long = 9;
@@ -545,6 +609,10 @@ shadows! {
                 // Those who wait for real, too.
                 // SAFETY: the caller keeps the conditions of the real function.
                 unsafe { real(number, first, second, third, fourth, fifth, sixth) }
+            }
+            SYS_GETRANDOM => {
+                fill(&inside, first.cast(), second as usize);
+                second
             }
             // SAFETY: as above.
             _ => unsafe { real(number, first, second, third, fourth, fifth, sixth) },
@@ -595,16 +663,22 @@ fn is_ready(fd: c_int, events: i16) -> bool {
     unsafe { poll(&raw mut one, 1, 0) != 0 }
 }
 
-fn blocks(fd: c_int) -> bool {
+/// The flags of a descriptor that blocks.
+fn blocking(fd: c_int) -> Option<c_int> {
     // SAFETY: reads the flags of a descriptor; a wrong one gives -1, whose bits are all set.
-    unsafe { fcntl(fd, F_GETFL) & O_NONBLOCK == 0 }
+    Some(unsafe { fcntl(fd, F_GETFL) }).filter(|flags| flags & O_NONBLOCK == 0)
+}
+
+/// Waits for descriptors; false when the simulation is over.
+fn await_descriptors(inside: &Inside, until: u64) -> bool {
+    inside.enlist(DESCRIPTORS);
+    inside.wait(Kind::Ready, until) != OVER
 }
 
 /// Waits until a descriptor that blocks is ready; false when the simulation is over.
 fn await_ready(inside: &Inside, fd: c_int, events: i16) -> bool {
-    while !is_ready(fd, events) && blocks(fd) {
-        inside.enlist(DESCRIPTORS);
-        if inside.wait(Kind::Ready, NEVER) == OVER {
+    while !is_ready(fd, events) && blocking(fd).is_some() {
+        if !await_descriptors(inside, NEVER) {
             return false;
         }
     }
@@ -628,9 +702,50 @@ fn await_any(inside: &Inside, until: u64, mut ask: impl FnMut() -> c_int) -> c_i
         if found != 0 || inside.now() >= until {
             return found;
         }
-        inside.enlist(DESCRIPTORS);
-        if inside.wait(Kind::Ready, until) == OVER {
-            return fail(EINTR);
+        if !await_descriptors(inside, until) {
+            return fail(ECANCELED);
+        }
+    }
+}
+
+/// Writes `count` bytes by `put`, which is told how many it has written already. Where the descriptor blocks, that is
+/// all of them, as the real functions do.
+fn write_all(inside: &Inside, fd: c_int, count: usize, put: impl FnMut(usize) -> isize) -> isize {
+    write_parts(inside, fd, count, count, put)
+}
+
+/// Writes up to `count` bytes, in parts that do not wait, until at least `enough` have been written.
+fn write_parts(inside: &Inside, fd: c_int, count: usize, enough: usize, mut put: impl FnMut(usize) -> isize) -> isize {
+    let Some(flags) = blocking(fd) else {
+        return moving(inside, put(0));
+    };
+    if count <= PIPE_BUF && is_ready(fd, POLLOUT) {
+        return moving(inside, put(0));
+    }
+    let mut done = 0;
+    loop {
+        // Nobody else runs meanwhile who could see that it does not block.
+        // SAFETY: sets flags of a descriptor.
+        unsafe { fcntl(fd, F_SETFL, flags | O_NONBLOCK) };
+        let part = put(done);
+        let error = errno();
+        // SAFETY: as above.
+        unsafe { fcntl(fd, F_SETFL, flags) };
+        fail(error);
+        match usize::try_from(part) {
+            Ok(part) => {
+                moving(inside, 0);
+                done += part;
+                if done >= enough || part == 0 {
+                    return done as isize;
+                }
+            }
+            Err(_) if error == EAGAIN => {
+                if !await_descriptors(inside, NEVER) {
+                    return if done > 0 { done as isize } else { fail(ECANCELED) as isize };
+                }
+            }
+            Err(_) => return if done > 0 { done as isize } else { -1 },
         }
     }
 }
@@ -640,22 +755,11 @@ fn after(inside: &Inside, millis: c_int) -> u64 {
 }
 
 macro_rules! reads {
-    ($($name:ident($fd:ident: c_int $(, $arg:ident: $type:ty)*);)*) => {shadows! {$(
+    ($($name:ident($fd:ident: c_int $(, $arg:ident: $type:ty)*), $flags:expr;)*) => {shadows! {$(
         fn $name($fd: c_int $(, $arg: $type)*) -> isize => |inside, real| {
-            if !await_ready(&inside, $fd, POLLIN) {
-                return fail(EINTR) as isize;
-            }
-            // SAFETY: the caller keeps the conditions of the real function.
-            moving(&inside, unsafe { real($fd $(, $arg)*) })
-        }
-    )*}};
-}
-
-macro_rules! writes {
-    ($($name:ident($fd:ident: c_int $(, $arg:ident: $type:ty)*);)*) => {shadows! {$(
-        fn $name($fd: c_int $(, $arg: $type)*) -> isize => |inside, real| {
-            if !await_ready(&inside, $fd, POLLOUT) {
-                return fail(EINTR) as isize;
+            let flags: c_int = $flags;
+            if flags & MSG_DONTWAIT == 0 && !await_ready(&inside, $fd, POLLIN) {
+                return fail(ECANCELED) as isize;
             }
             // SAFETY: the caller keeps the conditions of the real function.
             moving(&inside, unsafe { real($fd $(, $arg)*) })
@@ -664,25 +768,111 @@ macro_rules! writes {
 }
 
 reads! {
-    read(fd: c_int, buffer: *mut c_void, count: usize);
-    readv(fd: c_int, slices: *const c_void, count: c_int);
-    recv(fd: c_int, buffer: *mut c_void, count: usize, flags: c_int);
-    recvfrom(fd: c_int, buffer: *mut c_void, count: usize, flags: c_int, from: *mut c_void, length: *mut c_uint);
-    recvmsg(fd: c_int, message: *mut c_void, flags: c_int);
+    read(fd: c_int, buffer: *mut c_void, count: usize), 0;
+    readv(fd: c_int, slices: *const c_void, count: c_int), 0;
+    recvfrom(fd: c_int, buffer: *mut c_void, count: usize, flags: c_int, from: *mut c_void, length: *mut c_uint), flags;
+    recvmsg(fd: c_int, message: *mut c_void, flags: c_int), flags;
 }
 
-writes! {
-    write(fd: c_int, buffer: *const c_void, count: usize);
-    writev(fd: c_int, slices: *const c_void, count: c_int);
-    send(fd: c_int, buffer: *const c_void, count: usize, flags: c_int);
-    sendto(fd: c_int, buffer: *const c_void, count: usize, flags: c_int, to: *const c_void, length: c_uint);
-    sendmsg(fd: c_int, message: *const c_void, flags: c_int);
+shadows! {
+    fn recv(fd: c_int, buffer: *mut c_void, count: usize, flags: c_int) -> isize => |inside, real| {
+        let waits_for_all = flags & MSG_WAITALL != 0 && flags & MSG_DONTWAIT == 0 && blocking(fd).is_some();
+        let mut done = 0;
+        loop {
+            if flags & MSG_DONTWAIT == 0 && !await_ready(&inside, fd, POLLIN) {
+                return if done > 0 { done as isize } else { fail(ECANCELED) as isize };
+            }
+            // SAFETY: the caller gives room for `count` bytes, of which `done` have come.
+            let part = unsafe { real(fd, buffer.byte_add(done), count - done, flags & !MSG_WAITALL) };
+            moving(&inside, part);
+            match usize::try_from(part) {
+                Ok(part) if waits_for_all && part > 0 && done + part < count => done += part,
+                Ok(part) => return (done + part) as isize,
+                Err(_) => return if done > 0 { done as isize } else { part },
+            }
+        }
+    }
+
+    fn write(fd: c_int, buffer: *const c_void, count: usize) -> isize => |inside, real| {
+        // SAFETY: the caller gives so many bytes.
+        write_all(&inside, fd, count, |done| unsafe { real(fd, buffer.byte_add(done), count - done) })
+    }
+
+    fn send(fd: c_int, buffer: *const c_void, count: usize, flags: c_int) -> isize => |inside, real| {
+        if flags & MSG_DONTWAIT != 0 {
+            // SAFETY: the caller keeps the conditions of the real function.
+            return moving(&inside, unsafe { real(fd, buffer, count, flags) });
+        }
+        // SAFETY: the caller gives so many bytes.
+        write_all(&inside, fd, count, |done| unsafe { real(fd, buffer.byte_add(done), count - done, flags) })
+    }
+
+    fn sendto(fd: c_int, buffer: *const c_void, count: usize, flags: c_int, to: *const c_void, length: c_uint) -> isize => |inside, real| {
+        if flags & MSG_DONTWAIT != 0 {
+            // SAFETY: the caller keeps the conditions of the real function.
+            return moving(&inside, unsafe { real(fd, buffer, count, flags, to, length) });
+        }
+        // SAFETY: the caller gives so many bytes.
+        write_all(&inside, fd, count, |done| unsafe { real(fd, buffer.byte_add(done), count - done, flags, to, length) })
+    }
+}
+
+/// As much as goes at once, at least something: who calls these goes on with what is left.
+macro_rules! writes_some {
+    ($($name:ident($fd:ident: c_int $(, $arg:ident: $type:ty)*), $flags:expr;)*) => {shadows! {$(
+        fn $name($fd: c_int $(, $arg: $type)*) -> isize => |inside, real| {
+            let flags: c_int = $flags;
+            if flags & MSG_DONTWAIT != 0 {
+                // SAFETY: the caller keeps the conditions of the real function.
+                return moving(&inside, unsafe { real($fd $(, $arg)*) });
+            }
+            // SAFETY: as above.
+            write_parts(&inside, $fd, usize::MAX, 1, |_| unsafe { real($fd $(, $arg)*) })
+        }
+    )*}};
+}
+
+writes_some! {
+    writev(fd: c_int, slices: *const c_void, count: c_int), 0;
+    sendmsg(fd: c_int, message: *const c_void, flags: c_int), flags;
+    sendfile(fd: c_int, from: c_int, offset: *mut i64, count: usize), 0;
+    sendfile64(fd: c_int, from: c_int, offset: *mut i64, count: usize), 0;
+}
+
+// The same for programs that were compiled with checks of their buffers' lengths.
+
+fn check(needed: usize, room: usize) {
+    if needed > room {
+        // SAFETY: has no conditions.
+        unsafe { abort() }
+    }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn __read_chk(fd: c_int, buffer: *mut c_void, count: usize, room: usize) -> isize {
+    check(count, room);
+    // SAFETY: the caller keeps the conditions of the function.
+    unsafe { read(fd, buffer, count) }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn __recv_chk(fd: c_int, buffer: *mut c_void, count: usize, room: usize, flags: c_int) -> isize {
+    check(count, room);
+    // SAFETY: the caller keeps the conditions of the function.
+    unsafe { recv(fd, buffer, count, flags) }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn __poll_chk(entries: *mut pollfd, count: u64, millis: c_int, room: usize) -> c_int {
+    check((count as usize).saturating_mul(size_of::<pollfd>()), room);
+    // SAFETY: the caller keeps the conditions of the function.
+    unsafe { poll(entries, count, millis) }
 }
 
 shadows! {
     fn accept(fd: c_int, address: *mut c_void, length: *mut c_uint) -> c_int => |inside, real| {
         if !await_ready(&inside, fd, POLLIN) {
-            return fail(EINTR);
+            return fail(ECANCELED);
         }
         // SAFETY: the caller keeps the conditions of the real function.
         moving(&inside, unsafe { real(fd, address, length) } as isize) as c_int
@@ -690,20 +880,39 @@ shadows! {
 
     fn accept4(fd: c_int, address: *mut c_void, length: *mut c_uint, flags: c_int) -> c_int => |inside, real| {
         if !await_ready(&inside, fd, POLLIN) {
-            return fail(EINTR);
+            return fail(ECANCELED);
         }
         // SAFETY: the caller keeps the conditions of the real function.
         moving(&inside, unsafe { real(fd, address, length, flags) } as isize) as c_int
     }
 
     fn connect(fd: c_int, address: *const c_void, length: c_uint) -> c_int => |inside, real| {
-        // To this machine only (the module sees to that), where it is done at once.
+        // To this machine only, where it is done at once. A program in Python has heard of it in its own words before.
+        // SAFETY: the caller gives an address.
+        if !unsafe { is_here(address, length) } {
+            return fail(ENETUNREACH);
+        }
         // SAFETY: the caller keeps the conditions of the real function.
         let result = unsafe { real(fd, address, length) };
         let error = errno();
         inside.notify(DESCRIPTORS, true);
         fail(error);
         result
+    }
+
+    fn flock(fd: c_int, operation: c_int) -> c_int => |inside, real| {
+        const WITHOUT_WAITING: c_int = 4;
+        loop {
+            // SAFETY: has no conditions.
+            let result = unsafe { real(fd, operation | WITHOUT_WAITING) };
+            if result == 0 || errno() != EAGAIN || operation & WITHOUT_WAITING != 0 {
+                // Whoever waits for it looks again, as at what has become ready.
+                return moving(&inside, result as isize) as c_int;
+            }
+            if !await_descriptors(&inside, NEVER) {
+                return fail(ECANCELED);
+            }
+        }
     }
 
     fn shutdown(fd: c_int, how: c_int) -> c_int => |inside, real| {
@@ -760,6 +969,73 @@ shadows! {
     fn epoll_pwait(epoll: c_int, events: *mut c_void, count: c_int, millis: c_int, mask: *const c_void) -> c_int => |inside, real| {
         // SAFETY: the caller gives a place for events.
         await_any(&inside, after(&inside, millis), || unsafe { real(epoll, events, count, 0, mask) })
+    }
+}
+
+// Names and addresses.
+
+/// Whether an address is this machine's own.
+///
+/// # Safety
+/// `address` points to `length` bytes, or is null.
+unsafe fn is_here(address: *const c_void, length: c_uint) -> bool {
+    if address.is_null() {
+        return true;
+    }
+    // SAFETY: by this function's own condition.
+    let bytes = unsafe { std::slice::from_raw_parts(address.cast::<u8>(), length as usize) };
+    let family = bytes.first_chunk().map(|&family| u16::from_ne_bytes(family));
+    match (family, bytes.get(4..8), bytes.get(8..24)) {
+        (Some(AF_INET), Some(host), _) => host[0] == 127 || host == [0; 4],
+        (Some(AF_INET6), _, Some(host)) => {
+            let mapped = host[..10] == [0; 10] && host[10..12] == [0xff; 2] && host[12] == 127;
+            mapped || host[..15] == [0; 15] && host[15] <= 1
+        }
+        _ => true,
+    }
+}
+
+/// How looking up names of other machines fails.
+const EAI_ELSEWHERE: c_int = -1000;
+const EAI_NONAME: c_int = -2;
+
+/// `struct addrinfo`: its flags, and all else.
+#[repr(C, align(8))]
+#[derive(Clone, Copy)]
+pub struct addrinfo {
+    flags: c_int,
+    others: [c_int; 11],
+}
+
+shadows! {
+    fn getaddrinfo(node: *const c_char, service: *const c_char, hints: *const addrinfo, found: *mut *mut c_void) -> c_int => |inside, real| {
+        const AI_NUMERICHOST: c_int = 4;
+        let _ = inside;
+        // SAFETY: the caller gives a C string or nothing.
+        let name = (!node.is_null()).then(|| unsafe { CStr::from_ptr(node) }.to_bytes());
+        if name.is_none_or(|name| name == b"localhost" || name.is_empty()) {
+            // SAFETY: the caller keeps the conditions of the real function.
+            return unsafe { real(node, service, hints, found) };
+        }
+        // An address needs no looking up; what is none is refused.
+        // SAFETY: the caller gives hints or nothing.
+        let mut numeric = unsafe { hints.as_ref() }.copied().unwrap_or(addrinfo { flags: 0, others: [0; 11] });
+        numeric.flags |= AI_NUMERICHOST;
+        // SAFETY: as above, with hints that are the caller's but for one flag.
+        match unsafe { real(node, service, &raw const numeric, found) } {
+            EAI_NONAME => EAI_ELSEWHERE,
+            result => result,
+        }
+    }
+
+    fn gai_strerror(error: c_int) -> *const c_char => |inside, real| {
+        let _ = &inside;
+        match error {
+            EAI_ELSEWHERE => c"a simulation has no network but this machine's own, and looks up no names: serve a stand-in on 127.0.0.1"
+                .as_ptr(),
+            // SAFETY: has no conditions.
+            _ => unsafe { real(error) },
+        }
     }
 }
 

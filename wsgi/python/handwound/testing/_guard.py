@@ -1,5 +1,8 @@
 """What a simulation does not cover is refused where a program asks for it, by an exception that says what to do."""
 
+import fcntl
+import os
+import socket
 import sys
 from typing import Any, Dict
 
@@ -14,8 +17,8 @@ PROCESSES = (
     " or a function that the application looks up), or do that work in a thread"
 )
 LOCKS = (
-    "a lock of a file is for other processes, and would be waited for in real time. Use threading.Lock within the"
-    " process, or ask without waiting (LOCK_NB)"
+    "another process has this lock, and a simulation has one process: nobody in it could let go of the lock. Use"
+    " threading.Lock within the process, or ask without waiting (LOCK_NB)"
 )
 REFUSED: Dict[str, str] = {
     "os.fork": PROCESSES,
@@ -31,7 +34,13 @@ NETWORK = (
     "a simulation has no network but this machine's own (127.0.0.1, ::1, UNIX sockets): what comes from elsewhere cannot"
     " be had again. Replace the client in the test, or serve a stand-in on 127.0.0.1 from a thread"
 )
-LOCK_NB = 4
+# Events by what is asked.
+SENT = ("socket.connect", "socket.sendto", "socket.sendmsg")
+LOOKED_UP = ("socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr", "socket.getnameinfo")
+LOCKED = ("os.lockf", "fcntl.lockf", "fcntl.fcntl")
+WITHOUT_WAITING = {fcntl.F_SETLKW: fcntl.F_SETLK}
+if hasattr(fcntl, "F_OFD_SETLKW"):
+    WITHOUT_WAITING[fcntl.F_OFD_SETLKW] = fcntl.F_OFD_SETLK
 
 
 def is_local(address: Any) -> bool:
@@ -49,12 +58,31 @@ def hook(event: str, args: Any) -> None:
         return
     if event in REFUSED:
         raise NotSimulated("%s%s: %s" % (event, shown(args), REFUSED[event]))
-    if event in ("socket.connect", "socket.sendto") and not is_local(args[1]):
+    if event in SENT and args[1] is not None and not is_local(args[1]):
         raise NotSimulated("%s to %r: %s" % (event, args[1], NETWORK))
-    if event in ("socket.getaddrinfo", "socket.gethostbyname") and args[0] is not None and not is_local((args[0],)):
+    if event in LOOKED_UP and args[0] is not None and not is_known(args[0]):
         raise NotSimulated("%s of %r: %s" % (event, args[0], NETWORK))
-    if event in ("fcntl.flock", "fcntl.lockf") and not args[1] & LOCK_NB and args[1] & 3:
+    if event in LOCKED and would_wait(event, args):
         raise NotSimulated("%s: %s" % (event, LOCKS))
+
+
+def is_known(name: Any) -> bool:
+    """Whether a name or address can be looked up here."""
+    return is_local(name if isinstance(name, tuple) else (name,)) or name == socket.gethostname()
+
+
+def would_wait(event: str, args: Any) -> bool:
+    """Tries, without waiting, to lock what is about to be locked. What is locked twice is locked once."""
+    try:
+        if event == "os.lockf" and args[1] == os.F_LOCK:
+            os.lockf(args[0], os.F_TLOCK, args[2])
+        elif event == "fcntl.lockf" and args[1] & (fcntl.LOCK_SH | fcntl.LOCK_EX) and not args[1] & fcntl.LOCK_NB:
+            fcntl.lockf(args[0], args[1] | fcntl.LOCK_NB, *args[2:])
+        elif event == "fcntl.fcntl" and args[1] in WITHOUT_WAITING:
+            fcntl.fcntl(args[0], WITHOUT_WAITING[args[1]], args[2])
+    except (BlockingIOError, PermissionError):
+        return True
+    return False
 
 
 def shown(args: Any) -> str:

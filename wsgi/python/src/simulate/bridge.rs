@@ -195,6 +195,8 @@ fn nanos(time: Time) -> u64 {
 
 /// Who looks at the clock so often without a wait waits for it to move on.
 const LOOKS_MAX: u32 = 2_000;
+/// Does so again after so many more, unless it has waited meanwhile.
+const LOOKS_MORE: u32 = 50;
 /// And goes on after so many nanoseconds.
 const LOOKING_NANOS: u64 = 1_000_000;
 
@@ -210,17 +212,17 @@ extern "C" fn now() -> u64 {
         if looks < LOOKS_MAX {
             return now;
         }
-        looked_up();
+        looked_up(LOOKS_MAX - LOOKS_MORE);
         let until = now + LOOKING_NANOS;
         place.wait("the clock, again and again", Some(Time::ZERO + std::time::Duration::from_nanos(until)), false);
         until
     })
 }
 
-fn looked_up() {
+fn looked_up(looks: u32) {
     ME.with_borrow_mut(|me| {
         if let Some(me) = me {
-            me.looks = 0;
+            me.looks = looks;
         }
     });
 }
@@ -244,7 +246,7 @@ extern "C" fn enlist(object: usize) {
 }
 
 extern "C" fn wait(how: u32, until: u64) -> u32 {
-    looked_up();
+    looked_up(0);
     place::waits();
     as_me(OVER, |run, place| {
         let what = match how {

@@ -10,7 +10,8 @@ use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList};
 
-use super::{SERVER, with_sim};
+use super::bridge::{self, ForReal};
+use super::{SERVER, SIM, with_sim};
 
 fn duration(seconds: f64) -> PyResult<Duration> {
     Duration::try_from_secs_f64(seconds)
@@ -68,8 +69,17 @@ impl World {
         with_sim(py, |sim| sim.advance(by))
     }
 
+    /// Threads of the program may ask too.
     fn now(&self, py: Python<'_>) -> PyResult<f64> {
-        with_sim(py, |sim| sim.now().since_start().as_secs_f64())
+        let on_another_thread = || {
+            let _for_real = ForReal::now();
+            bridge::at_place(|_, place| place.now())
+        };
+        match SIM.is_set() {
+            true => with_sim(py, |sim| sim.now()),
+            false => on_another_thread().ok_or_else(|| PyRuntimeError::new_err("no simulation is under way")),
+        }
+        .map(|now| now.since_start().as_secs_f64())
     }
 
     fn trace(&self, py: Python<'_>) -> PyResult<String> {
