@@ -155,10 +155,14 @@ impl World {
         if let Op::Park { gate, .. } = op {
             self.gates[gate as usize].parked = None;
         }
-        self.stop_moves += 1;
         let stopped = &mut self.tasks[task as usize].stopped;
-        *stopped += 1;
-        *stopped <= GIVES_UP_MAX
+        let gives_up = *stopped < GIVES_UP_MAX;
+        // Who does so no more makes no move either: the end must not wait for it.
+        if gives_up {
+            *stopped += 1;
+            self.stop_moves += 1;
+        }
+        gives_up
     }
 
     fn go_on(&mut self, index: u32) {

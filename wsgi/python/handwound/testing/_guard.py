@@ -77,7 +77,7 @@ def would_wait(event: str, args: Any) -> bool:
         if event == "os.lockf" and args[1] == os.F_LOCK:
             os.lockf(args[0], os.F_TLOCK, args[2])
         elif event == "fcntl.lockf" and args[1] & (fcntl.LOCK_SH | fcntl.LOCK_EX) and not args[1] & fcntl.LOCK_NB:
-            fcntl.lockf(args[0], args[1] | fcntl.LOCK_NB, *args[2:])
+            fcntl.lockf(args[0], args[1] | fcntl.LOCK_NB, args[2] or 0, args[3] or 0, args[4])
         elif event == "fcntl.fcntl" and args[1] in WITHOUT_WAITING:
             fcntl.fcntl(args[0], WITHOUT_WAITING[args[1]], args[2])
     except (BlockingIOError, PermissionError):

@@ -994,7 +994,7 @@ def test_waits_of_all_kinds_end_with_the_run(sim):
     one, other = socket.socketpair()
     listener = listening()
     reading, writing = os.pipe()
-    full, _ = socket.socketpair()
+    full, unread = socket.socketpair()
     forever = threading.Event()
     joined = threading.Thread(target=forever.wait, daemon=True)
     joined.start()
@@ -1023,9 +1023,6 @@ def test_waits_of_all_kinds_end_with_the_run(sim):
     abandoned(*bodies)
     sim.settle_now()
     assert threading.active_count() == 1 + 1 + len(bodies) + 1
-    for one in (one, other, listener, full):
-        one.detach()
-    Kept.left.setdefault("descriptors", []).extend([reading, writing])
 
 
 @simulated
