@@ -18,6 +18,8 @@ pub struct Hooks {
     pub spawn: extern "C" fn(attributes: usize, start: usize, arg: usize) -> usize,
     /// Waits for the end of a thread: 0 done, 1 that is no thread of the simulation, 2 the simulation is over.
     pub join: extern "C" fn(thread: usize) -> u32,
+    /// Nobody will wait for the end of a thread: 0 done, 1 that is no thread of the simulation.
+    pub detach: extern "C" fn(thread: usize) -> u32,
     /// Others may go on before this thread does.
     pub pass: extern "C" fn(),
     /// Chance.

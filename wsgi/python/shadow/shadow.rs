@@ -25,6 +25,8 @@ const ENETUNREACH: c_int = 101;
 const ETIMEDOUT: c_int = 110;
 /// What a wait for a descriptor fails with when the simulation is over. Not EINTR, at which Python waits again.
 const ECANCELED: c_int = 125;
+const PTHREAD_CREATE_JOINABLE: c_int = 0;
+const PTHREAD_CREATE_DETACHED: c_int = 1;
 const F_GETFL: c_int = 3;
 const F_SETFL: c_int = 4;
 const O_NONBLOCK: c_int = 0o4000;
@@ -74,6 +76,12 @@ unsafe extern "C" {
     fn __errno_location() -> *mut c_int;
     fn fcntl(fd: c_int, command: c_int, ...) -> c_int;
     fn abort() -> !;
+    fn getpid() -> c_int;
+    fn gettid() -> c_int;
+    fn tgkill(process: c_int, thread: c_int, signal: c_int) -> c_int;
+    fn sched_yield() -> c_int;
+    fn pthread_attr_getdetachstate(attributes: *const c_void, state: *mut c_int) -> c_int;
+    fn pthread_attr_setdetachstate(attributes: *mut c_void, state: c_int) -> c_int;
     fn sem_trywait(semaphore: *mut Opaque) -> c_int;
     fn pthread_mutex_trylock(mutex: *mut Opaque) -> c_int;
     fn pthread_rwlock_tryrdlock(lock: *mut Opaque) -> c_int;
@@ -131,15 +139,58 @@ pub unsafe extern "C" fn handwound_shadow_call(start: usize, arg: usize) {
 pub unsafe extern "C" fn handwound_shadow_start(attributes: usize, body: extern "C" fn(usize), arg: usize) -> usize {
     let mut thread = 0;
     // SAFETY: a C function with a pointer for its argument and result; what it gives back is not looked at. The thread
-    // that calls this does not take part meanwhile, so that this is the real function.
-    let failed = unsafe { pthread_create(&raw mut thread, attributes as *const c_void, body as usize, arg) };
-    if failed == 0 { thread } else { 0 }
+    // that calls this does not take part meanwhile, so that this is the real function. The attributes are as they were
+    // afterwards; null ones are not detached.
+    unsafe {
+        let detached = handwound_shadow_is_detached(attributes) != 0;
+        if detached {
+            pthread_attr_setdetachstate(attributes as *mut c_void, PTHREAD_CREATE_JOINABLE);
+        }
+        let failed = pthread_create(&raw mut thread, attributes as *const c_void, body as usize, arg);
+        if detached {
+            pthread_attr_setdetachstate(attributes as *mut c_void, PTHREAD_CREATE_DETACHED);
+        }
+        if failed == 0 { thread } else { 0 }
+    }
 }
 
-/// Waits for the end of such a thread, for real.
+/// Whether a thread with these attributes would be detached (1).
 ///
 /// # Safety
-/// It has not been waited for.
+/// `attributes` is null or as for `pthread_create`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn handwound_shadow_is_detached(attributes: usize) -> u32 {
+    let mut state = PTHREAD_CREATE_JOINABLE;
+    if attributes != 0 {
+        // SAFETY: by this function's own condition.
+        unsafe { pthread_attr_getdetachstate(attributes as *const c_void, &raw mut state) };
+    }
+    u32::from(state == PTHREAD_CREATE_DETACHED)
+}
+
+/// The calling thread's number in the system.
+#[unsafe(no_mangle)]
+pub extern "C" fn handwound_shadow_number() -> i32 {
+    // SAFETY: has no conditions.
+    unsafe { gettid() }
+}
+
+/// Waits, for real, until a thread has left: what it did for itself on its way out has been done then. It ends by itself
+/// and soon; its `pthread_t` is its own until it is joined.
+#[unsafe(no_mangle)]
+pub extern "C" fn handwound_shadow_await_end(number: i32) {
+    // SAFETY: signal 0 is none; it only tells whether the thread is there.
+    unsafe {
+        while tgkill(getpid(), number, 0) == 0 {
+            sched_yield();
+        }
+    }
+}
+
+/// Joins such a thread, for real.
+///
+/// # Safety
+/// It has not been joined.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn handwound_shadow_join(thread: usize) {
     // SAFETY: by this function's own condition.
@@ -649,9 +700,11 @@ shadows! {
     }
 
     fn pthread_detach(thread: usize) -> c_int => |inside, real| {
-        // The simulation joins its threads itself.
-        let _ = (inside, real, thread);
-        0
+        match (inside.hooks.detach)(thread) {
+            // SAFETY: the caller gives a thread of its own.
+            1 => unsafe { real(thread) },
+            _ => 0,
+        }
     }
 }
 

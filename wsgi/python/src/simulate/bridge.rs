@@ -8,7 +8,8 @@ use std::any::Any;
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use handwound_reactor::{SharedId, Threads as _, Time};
 use handwound_testkit::{Foreign, Newcomer, SimThreads, Waited, around_switches};
@@ -28,13 +29,16 @@ struct Shadow {
     take_part: extern "C" fn(u32) -> u32,
     call: unsafe extern "C" fn(usize, usize),
     start: unsafe extern "C" fn(usize, extern "C" fn(usize), usize) -> usize,
+    is_detached: unsafe extern "C" fn(usize) -> u32,
     join: unsafe extern "C" fn(usize),
+    number: extern "C" fn() -> i32,
+    await_end: extern "C" fn(i32),
     me: extern "C" fn() -> usize,
 }
 
 static SHADOW: OnceLock<Shadow> = OnceLock::new();
 
-static HOOKS: Hooks = Hooks { now, date, enlist, wait, notify, spawn, join, pass, random };
+static HOOKS: Hooks = Hooks { now, date, enlist, wait, notify, spawn, join, detach, pass, random };
 
 /// Finds the library among what this process was started with, and tells it the hooks.
 ///
@@ -53,7 +57,10 @@ pub(super) fn install() -> Result<(), String> {
             take_part: *this.get(b"handwound_shadow_take_part").map_err(missing)?,
             call: *this.get(b"handwound_shadow_call").map_err(missing)?,
             start: *this.get(b"handwound_shadow_start").map_err(missing)?,
+            is_detached: *this.get(b"handwound_shadow_is_detached").map_err(missing)?,
             join: *this.get(b"handwound_shadow_join").map_err(missing)?,
+            number: *this.get(b"handwound_shadow_number").map_err(missing)?,
+            await_end: *this.get(b"handwound_shadow_await_end").map_err(missing)?,
             me: *this.get(b"handwound_shadow_self").map_err(missing)?,
         };
         // A static lives as long as the process.
@@ -106,13 +113,26 @@ pub(super) struct Run {
 struct State {
     /// By object, in the order in which they came.
     waiting: HashMap<usize, VecDeque<Arc<Foreign>>>,
-    /// Threads by their `pthread_t`, with those who wait for their end; `None` when it has come.
-    joins: HashMap<usize, Option<Vec<Arc<Foreign>>>>,
     started: u32,
     chance: u64,
     /// What broke off on the test's own thread, inside of C code.
     broken: Option<Box<dyn Any + Send>>,
 }
+
+/// A thread that was started by `pthread_create`.
+#[derive(Default)]
+struct Started {
+    has_ended: bool,
+    /// Its OS thread is no more.
+    has_left: bool,
+    /// The program has joined or detached it.
+    is_let_go: bool,
+    waiting: Vec<Arc<Foreign>>,
+}
+
+/// By their `pthread_t`, until the program has let go of them: from then on the system gives it to others. Not of one run:
+/// a program may keep a thread, and join it in another.
+static STARTED: LazyLock<Mutex<HashMap<usize, Started>>> = LazyLock::new(Mutex::default);
 
 static CURRENT: Mutex<Option<Arc<Run>>> = Mutex::new(None);
 
@@ -291,8 +311,9 @@ extern "C" fn notify(object: usize, all: u32) {
 
 /// What a new OS thread is given.
 struct Newborn {
-    run: Arc<Run>,
     newcomer: Newcomer,
+    /// Its number in the system.
+    number: Arc<AtomicI32>,
     start: usize,
     arg: usize,
 }
@@ -300,30 +321,30 @@ struct Newborn {
 extern "C" fn spawn(attributes: usize, start: usize, arg: usize) -> usize {
     as_me(0, |run, _| {
         let Some(shadow) = SHADOW.get() else { return 0 };
-        let number = {
+        let count = {
             let mut state = locked(&run.state);
             state.started += 1;
             state.started
         };
+        let number = Arc::new(AtomicI32::new(0));
         let id = Arc::new(Mutex::new(0));
-        let joined = Arc::clone(&id);
-        let join = move || {
-            let id = *locked(&joined);
-            if id != 0 {
-                // SAFETY: the thread is joined here and nowhere else: what the program joins and detaches is only told so.
-                unsafe { (shadow.join)(id) };
-            }
+        let leaves = {
+            let (number, id) = (Arc::clone(&number), Arc::clone(&id));
+            move || left(shadow, number.load(Ordering::Acquire), *locked(&id))
         };
-        let Ok(newcomer) = run.threads.adopt(&format!("thread-{number}"), join) else { return 0 };
-        let newborn = Box::new(Newborn { run: Arc::clone(run), newcomer, start, arg });
+        let Ok(newcomer) = run.threads.adopt(&format!("thread-{count}"), leaves) else { return 0 };
+        let newborn = Box::new(Newborn { newcomer, number, start, arg });
         // SAFETY: the attributes are what `pthread_create` was called with.
-        let thread = unsafe { (shadow.start)(attributes, begun, Box::into_raw(newborn) as usize) };
+        let (thread, is_let_go) = unsafe {
+            let thread = (shadow.start)(attributes, begun, Box::into_raw(newborn) as usize);
+            (thread, (shadow.is_detached)(attributes) != 0)
+        };
         if thread == 0 {
             // There is a thread in the simulation, which nothing will ever run: the run is as good as over.
-            panic!("the system has no thread for the simulated thread `thread-{number}`");
+            panic!("the system has no thread for the simulated thread `thread-{count}`");
         }
         *locked(&id) = thread;
-        locked(&run.state).joins.insert(thread, Some(Vec::new()));
+        locked(&STARTED).insert(thread, Started { is_let_go, ..Started::default() });
         thread
     })
 }
@@ -332,32 +353,79 @@ extern "C" fn spawn(attributes: usize, start: usize, arg: usize) -> usize {
 extern "C" fn begun(newborn: usize) {
     // SAFETY: `spawn` made it of a box, for this thread alone.
     let newborn = unsafe { Box::from_raw(newborn as *mut Newborn) };
-    let Newborn { run, newcomer, start, arg } = *newborn;
+    let Newborn { newcomer, number, start, arg } = *newborn;
     let Some(shadow) = SHADOW.get() else { return };
+    number.store((shadow.number)(), Ordering::Release);
     newcomer.run(|| {
         place::thread_begins();
         // SAFETY: `start` and `arg` are what `pthread_create` was called with.
         unsafe { (shadow.call)(start, arg) };
-        let me = (shadow.me)();
-        let joining = locked(&run.state).joins.insert(me, None).flatten().unwrap_or_default();
-        joining.iter().for_each(|place| place.wake());
+        let waiting = locked(&STARTED).get_mut(&(shadow.me)()).map(|started| {
+            started.has_ended = true;
+            std::mem::take(&mut started.waiting)
+        });
+        waiting.iter().flatten().for_each(|place| place.wake());
         ME.take();
     });
 }
 
+/// Waits until a thread that has had its last turn is no more.
+fn left(shadow: &Shadow, number: i32, thread: usize) {
+    if number != 0 {
+        (shadow.await_end)(number);
+    }
+    let mut all = locked(&STARTED);
+    let is_let_go = all.get_mut(&thread).is_some_and(|started| {
+        (started.has_ended, started.has_left) = (true, true);
+        started.is_let_go
+    });
+    if is_let_go {
+        all.remove(&thread);
+        // SAFETY: what the program has done to it was only noted.
+        unsafe { (shadow.join)(thread) };
+    }
+}
+
+/// The program does not name this thread any more.
+fn let_go(thread: usize) {
+    let mut all = locked(&STARTED);
+    let Some(started) = all.get_mut(&thread) else { return };
+    started.is_let_go = true;
+    if started.has_left {
+        all.remove(&thread);
+        if let Some(shadow) = SHADOW.get() {
+            // SAFETY: as in `left`.
+            unsafe { (shadow.join)(thread) };
+        }
+    }
+}
+
 extern "C" fn join(thread: usize) -> u32 {
-    as_me(2, |run, place| {
+    as_me(2, |_, place| {
         loop {
-            match locked(&run.state).joins.get_mut(&thread) {
+            match locked(&STARTED).get_mut(&thread) {
                 None => return 1,
-                Some(None) => return 0,
-                Some(Some(joining)) => joining.push(Arc::clone(place)),
+                Some(started) if started.has_ended => break,
+                Some(started) => started.waiting.push(Arc::clone(place)),
             }
             if place.wait("the end of a thread", None, false) == Waited::Over {
                 place::interrupt();
+                let_go(thread);
                 return 2;
             }
         }
+        let_go(thread);
+        0
+    })
+}
+
+extern "C" fn detach(thread: usize) -> u32 {
+    as_me(0, |_, _| {
+        if !locked(&STARTED).contains_key(&thread) {
+            return 1;
+        }
+        let_go(thread);
+        0
     })
 }
 
