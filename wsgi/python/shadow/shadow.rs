@@ -77,8 +77,6 @@ unsafe extern "C" {
     fn fcntl(fd: c_int, command: c_int, ...) -> c_int;
     fn abort() -> !;
     fn getpid() -> c_int;
-    fn gettid() -> c_int;
-    fn tgkill(process: c_int, thread: c_int, signal: c_int) -> c_int;
     fn sched_yield() -> c_int;
     fn pthread_attr_getdetachstate(attributes: *const c_void, state: *mut c_int) -> c_int;
     fn pthread_attr_setdetachstate(attributes: *mut c_void, state: c_int) -> c_int;
@@ -171,8 +169,9 @@ pub unsafe extern "C" fn handwound_shadow_is_detached(attributes: usize) -> u32 
 /// The calling thread's number in the system.
 #[unsafe(no_mangle)]
 pub extern "C" fn handwound_shadow_number() -> i32 {
-    // SAFETY: has no conditions.
-    unsafe { gettid() }
+    // The C library has functions for this and the next from version 2.30 on.
+    // SAFETY: has no conditions, and takes no arguments.
+    unsafe { syscall(SYS_GETTID, null_mut(), 0, 0, null_mut(), null_mut(), 0) as i32 }
 }
 
 /// Waits, for real, until a thread has left: what it did for itself on its way out has been done then. It ends by itself
@@ -181,7 +180,8 @@ pub extern "C" fn handwound_shadow_number() -> i32 {
 pub extern "C" fn handwound_shadow_await_end(number: i32) {
     // SAFETY: signal 0 is none; it only tells whether the thread is there.
     unsafe {
-        while tgkill(getpid(), number, 0) == 0 {
+        let process = getpid() as usize as *mut c_void;
+        while syscall(SYS_TGKILL, process, number.into(), 0, null_mut(), null_mut(), 0) == 0 {
             sched_yield();
         }
     }
@@ -608,14 +608,15 @@ shadows! {
 
 // Futexes: what Rust's own locks wait at.
 
+/// Numbers of system calls: futex, getrandom, gettid, tgkill.
 #[cfg(target_arch = "x86_64")]
-const SYS_FUTEX: c_long = 202;
-#[cfg(target_arch = "x86_64")]
-const SYS_GETRANDOM: c_long = 318;
+const SYS_NUMBERS: [c_long; 4] = [202, 318, 186, 234];
 #[cfg(target_arch = "aarch64")]
-const SYS_FUTEX: c_long = 98;
-#[cfg(target_arch = "aarch64")]
-const SYS_GETRANDOM: c_long = 278;
+const SYS_NUMBERS: [c_long; 4] = [98, 278, 178, 131];
+const SYS_FUTEX: c_long = SYS_NUMBERS[0];
+const SYS_GETRANDOM: c_long = SYS_NUMBERS[1];
+const SYS_GETTID: c_long = SYS_NUMBERS[2];
+const SYS_TGKILL: c_long = SYS_NUMBERS[3];
 const FUTEX_WAIT: c_long = 0;
 const FUTEX_WAKE: c_long = 1;
 const FUTEX_WAIT_BITSET: c_long = 9;
@@ -1000,6 +1001,10 @@ shadows! {
             });
             (until, [reads, writes, others].map(|set| set.as_ref().copied()))
         };
+        if count == 0 && until != NEVER {
+            // How Python sleeps up to 3.10.
+            return if inside.sleep_until(until) { 0 } else { fail(ECANCELED) };
+        }
         await_any(&inside, until, || {
             let mut at_once = timeval { seconds: 0, micros: 0 };
             // SAFETY: as above; the sets are as they were at first, each time.

@@ -1,5 +1,6 @@
 """The process that simulates: this module runs a test there, run after run."""
 
+import errno
 import faulthandler
 import gc
 import io
@@ -13,7 +14,7 @@ import time
 import traceback
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
-from handwound.testing import _guard, _preempt, _report
+from handwound.testing import _guard, _preempt, _report, _stacks
 from handwound.testing._errors import Failed, SimulationOver
 from handwound.testing._options import Options
 from handwound.testing._rewind import Rewind
@@ -48,6 +49,7 @@ def explore(function: Callable[..., Any], options: Options, args: Tuple[Any, ...
     found = runs.explore()
     if "message" in found:
         found["timeline"] = _report.timeline(function, found.pop("timeline", None))
+        found["place"], found["stacks"] = runs.stacks
         found["report"] = _report.text(function, options, found, runs.written, runs.expected)
     tell(found)
     if "report" in found:
@@ -69,6 +71,7 @@ class Runs:
         self.count = 0
         # What the last run wrote, and the place at which the test failed.
         self.written = ""
+        self.stacks = "", ""
         self.expected: Optional[str] = None
         self.wound = 0.0
         modules = [function.__module__, getattr(options.app, "__module__", None), *options.rewind]
@@ -119,6 +122,7 @@ class Runs:
         from handwound import _native
 
         self.begin()
+        self.stacks = "", ""
         output = io.StringIO()
         streams = sys.stdout, sys.stderr
         sys.stdout = sys.stderr = output
@@ -126,12 +130,24 @@ class Runs:
         try:
             if self.options.setup is not None:
                 self.options.setup()
-            self.function(*self.args, Sim(world), **self.kwargs)
+            try:
+                self.function(*self.args, Sim(world), **self.kwargs)
+            except OSError as error:
+                if error.errno == errno.ECANCELED:
+                    take_note()
+                raise
         except KeyboardInterrupt:
             os._exit(130)
+        except SimulationOver as over:
+            # A wait of the test's own cannot end. The simulation says so; here is where it was.
+            ended = over.__context__ if isinstance(over.__context__, OSError) else over
+            self.stacks = _native.for_real(lambda: _stacks.texts(ended))
+            raise
         except Exception as error:
             # The test is over; reading its source for the traceback is no part of it.
-            return str(_native.for_real(lambda: told(error)))
+            failed = error
+            self.stacks = _native.for_real(lambda: _stacks.texts(failed))
+            return str(_native.for_real(lambda: told(failed)))
         finally:
             _guard.active = False
             sys.stdout, sys.stderr = streams
@@ -155,6 +171,10 @@ class Runs:
         if now - self.wound >= REWIND_SECONDS or self.count == 1:
             self.wound = now
             _native.for_real(lambda: faulthandler.dump_traceback_later(self.options.watchdog, exit=True, file=sys.__stderr__))
+
+
+def take_note() -> None:
+    """A thread that has been told to end notes it where it calls a function, as here: a call of C only fails at first."""
 
 
 def told(error: BaseException) -> str:

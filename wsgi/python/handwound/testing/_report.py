@@ -32,8 +32,18 @@ def text(
         )
     if rest.strip():
         lines += ["", rest.rstrip()]
-    for title, key in (("what happened:", "diagram"), ("who waits for what:", "waits")):
-        if found.get(key, "").strip() and (key != "waits" or tells(found[key])):
+    # Where nobody waits who has begun something, only what happened is worth telling.
+    waits = tells(found.get("waits", ""))
+    # Elsewhere the message has a traceback.
+    is_stuck = first.startswith("the test waits")
+    sections = [
+        ("what happened:", "diagram", True),
+        ("who waits for what:", "waits", waits),
+        ("where the test waits:", "place", is_stuck),
+        ("where the other threads are:" if is_stuck else "where the threads are:", "stacks", waits or is_stuck),
+    ]
+    for title, key, is_worth_it in sections:
+        if is_worth_it and found.get(key, "").strip():
             lines += ["", title, "", found[key].rstrip()]
     output = written.rstrip().splitlines()
     if output:

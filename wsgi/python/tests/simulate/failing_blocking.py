@@ -20,7 +20,7 @@ def reports(*texts):
     return mark
 
 
-@reports("deadlock", "thread-1", "thread-2", "a lock")
+@reports("thread-1 is parked at gate `a lock`", "thread-2 is parked at gate `a lock`", "Thread-2", "(take)  with second:", "one.join()")
 @testing.simulate(seeds=50)
 def test_two_locks_in_two_orders(sim):
     a, b = threading.Lock(), threading.Lock()
@@ -38,27 +38,27 @@ def test_two_locks_in_two_orders(sim):
     other.join()
 
 
-@reports("the test waits for what will never come")
+@reports("the test waits for what will never come", "threading.Event().wait()")
 @testing.simulate(seeds=2)
 def test_what_never_comes(sim):
     threading.Event().wait()
 
 
-@reports("the test waits for what will never come", "a descriptor")
+@reports("the test waits for what will never come", "one.recv(1)")
 @testing.simulate(seeds=2)
 def test_bytes_that_never_come(sim):
     one, other = socket.socketpair()
     one.recv(1)
 
 
-@reports("the test waits for what will never come")
+@reports("the test waits for what will never come", "select.select([one], [], [])")
 @testing.simulate(seeds=2)
 def test_a_selection_that_never_comes(sim):
     one, other = socket.socketpair()
     select.select([one], [], [])
 
 
-@reports("the test waits for what will never come")
+@reports("the test waits for what will never come", "with lock, lock:")
 @testing.simulate(seeds=2)
 def test_an_own_lock_taken_twice(sim):
     lock = threading.Lock()
