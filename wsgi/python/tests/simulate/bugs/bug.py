@@ -1,6 +1,7 @@
 """Seeded concurrency bugs: small applications with one bug each, and the same applications without it."""
 
 import atexit
+import contextlib
 import os
 import shutil
 import sys
@@ -35,9 +36,9 @@ BUGS: List[Bug] = []
 
 
 def bug(
-    make_app: Callable[[bool], Any], *, budget: int, preempt: str, shows: str, workers: int = 2, search: str = "random"
+    make_app: Callable[[bool], Any], *, budget: int, preempt: str, shows: str, workers: int = 2
 ) -> Callable[[Callable[[Any], None]], Callable[[], None]]:
-    """Makes two simulated tests of a function: ``name``, of ``make_app(False)``, and ``name_fixed``, of ``make_app(True)``.
+    """Makes two simulated tests of a function: ``name``, of ``make_app(False)``, and ``name_fixed``, of the other.
 
     The application is made anew for each run.
     """
@@ -57,10 +58,9 @@ def bug(
             def app(environ: Any, start_response: Any) -> Any:
                 return made[0](environ, start_response)
 
-            decorator = testing.simulate(
-                app, workers=workers, seeds=seeds, search=search, preempt=preempt, setup=setup, watch=[module.__file__]
-            )
-            return decorator(test)
+            watch = [str(module.__file__)]
+            how = testing.simulate(app, workers=workers, seeds=seeds, preempt=preempt, setup=setup, watch=watch)
+            return how(test)
 
         name = check.__name__
         with_bug = simulated(name, False, budget)
@@ -92,7 +92,8 @@ def fresh(name: str, template: str = "") -> str:
     """
     path = os.path.join(FOLDER, name)
     for old in (path, path + "-journal"):
-        if os.path.exists(old):
+        # Not asked for first: each run does the same, whatever the one before has left.
+        with contextlib.suppress(FileNotFoundError):
             os.unlink(old)
     if template:
         shutil.copyfile(template, path)

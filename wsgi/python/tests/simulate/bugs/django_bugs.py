@@ -1,4 +1,4 @@
-"""Django applications, with their database (SQLite in a file), cache and signals, whose requests come at the same time."""
+"""Django applications whose requests come at the same time: with a database (SQLite in a file), cache and signals."""
 
 import threading
 import time
@@ -101,7 +101,7 @@ def make_stock(fixed: bool) -> WSGIHandler:
     return serve(path("buy", buy), path("stock", stock))
 
 
-@bug(make_stock, budget=1000, preempt="gil", shows="10 less 2 is 9")
+@bug(make_stock, budget=100, preempt="gates", shows="10 less 2 is 9")
 def selected_then_saved(sim: Any) -> None:
     """A row is selected, changed and saved, where the database could do it (F)."""
     both = sim.post("/buy"), sim.post("/buy")
@@ -125,7 +125,7 @@ def make_tags(fixed: bool) -> WSGIHandler:
     return serve(path("add/<name>", add), path("tags", tags))
 
 
-@bug(make_tags, budget=1000, preempt="gil", shows="tags: \\['new', 'new'\\]")
+@bug(make_tags, budget=100, preempt="gates", shows="tags: \\['new', 'new'\\]")
 def created_twice(sim: Any) -> None:
     """A row is created if there is none, by hand and without a constraint (get_or_create)."""
     both = sim.post("/add/new"), sim.post("/add/new")
@@ -230,7 +230,7 @@ def make_bank(fixed: bool) -> WSGIHandler:
     return serve(path("move/<int:amount>", move), path("total", total))
 
 
-@bug(make_bank, budget=1000, preempt="gil", shows="there are 170")
+@bug(make_bank, budget=500, preempt="gates", shows="there are 170")
 def not_atomic(sim: Any) -> None:
     """Two rows that belong together are changed in two transactions."""
     moved, total = sim.post("/move/30"), sim.get("/total")
@@ -263,7 +263,7 @@ def make_mails(fixed: bool) -> WSGIHandler:
     return serve(path("order", order), path("mails", mails))
 
 
-@bug(make_mails, budget=100, preempt="gates", shows="sent: \\['no such order'\\]")
+@bug(make_mails, budget=500, preempt="gates", shows="sent: \\['no such order'\\]")
 def read_before_commit(sim: Any) -> None:
     """A thread is started in a transaction, and looks for what is not committed yet (on_commit)."""
     order = sim.post("/order")
@@ -312,7 +312,7 @@ def make_reservations(fixed: bool) -> WSGIHandler:
     return serve(path("reserve", reserve), path("stock", stock), transactions="IMMEDIATE" if fixed else None)
 
 
-@bug(make_reservations, budget=1000, preempt="gil", shows="reserved: \\[.*500")
+@bug(make_reservations, budget=100, preempt="gates", shows="reserved: \\[.*500")
 def both_read_then_write(sim: Any) -> None:
     """Two transactions read, and then neither can write: SQLite tells one at once that the database is locked."""
     both = sim.post("/reserve"), sim.post("/reserve")
