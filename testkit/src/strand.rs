@@ -8,7 +8,7 @@ use std::cell::OnceCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::thread::{self, Thread};
+use std::thread;
 
 use crossbeam::sync::{Parker, Unparker};
 
@@ -100,7 +100,7 @@ thread_local! {
 /// Between the driver and one OS thread.
 pub(crate) struct Baton {
     world: Arc<Shared>,
-    driver: Thread,
+    driver: Unparker,
     driver_token: u64,
     /// The OS thread runs, and the driver waits; or the other way round.
     strand_runs: AtomicBool,
@@ -130,7 +130,8 @@ impl Baton {
 }
 
 thread_local! {
-    /// Where an OS thread of a simulation waits for its turn.
+    /// Where an OS thread of a simulation, or its driver, waits for its turn. Not where `std` has threads park: the program
+    /// that is simulated may be in the middle of that.
     static PARKER: OnceCell<Parker> = const { OnceCell::new() };
 }
 
@@ -164,7 +165,7 @@ pub(crate) struct OsStrand {
 
 impl OsStrand {
     fn new(world: Arc<Shared>, name: &str, body: Body) -> OsStrand {
-        let (mut strand, entry) = OsStrand::waiting(world, (thread::current(), token()), Box::new(|| {}));
+        let (mut strand, entry) = OsStrand::waiting(world, driver_here(), Box::new(|| {}));
         let thread = really(|| thread::Builder::new().name(name.to_owned()).spawn(move || entry.run(body)))
             .unwrap_or_else(|error| panic!("the system has no OS thread for the simulated thread `{name}`: {error}"));
         strand.join = Box::new(move || {
@@ -174,11 +175,11 @@ impl OsStrand {
         strand
     }
 
-    /// For an OS thread that somebody else starts, and that waits for its first turn by `Entry::run`. `driver` is the
-    /// thread that drives the world, and its number.
+    /// For an OS thread that somebody else starts, and that waits for its first turn by `Entry::run`. `driver` wakes
+    /// the thread that drives the world, whose number this is.
     pub(crate) fn waiting(
         world: Arc<Shared>,
-        (driver, driver_token): (Thread, u64),
+        (driver, driver_token): (Unparker, u64),
         join: Box<dyn FnOnce() + Send>,
     ) -> (OsStrand, Entry) {
         let parker = Parker::new();
@@ -201,9 +202,12 @@ impl OsStrand {
         really(|| {
             baton.strand_runs.store(true, Ordering::Release);
             baton.waker.unpark();
-            while baton.strand_runs.load(Ordering::Acquire) {
-                thread::park();
-            }
+            PARKER.with(|own| {
+                let parker = own.get_or_init(Parker::new);
+                while baton.strand_runs.load(Ordering::Acquire) {
+                    parker.park();
+                }
+            });
         });
         baton.ended.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
@@ -222,7 +226,7 @@ impl OsStrand {
 }
 
 /// The driver of the world whose OS thread is calling, and its number.
-pub(crate) fn driver_here() -> (Thread, u64) {
+pub(crate) fn driver_here() -> (Unparker, u64) {
     let of_strand = BATON.with(|baton| baton.get().map(|baton| (baton.driver.clone(), baton.driver_token)));
-    of_strand.unwrap_or_else(|| (thread::current(), token()))
+    of_strand.unwrap_or_else(|| (PARKER.with(|own| own.get_or_init(Parker::new).unparker().clone()), token()))
 }

@@ -73,7 +73,7 @@ pub fn callbacks_of(reactor: &Bound<'_, PyAny>) -> Option<Arc<Callbacks<Call>>> 
 }
 
 /// Where nobody has set up a log, as the command does, warnings and errors go to stderr.
-fn log_somewhere() {
+pub(crate) fn log_somewhere() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let logs = Logs { logfile: None, access_logformat: None, error_logfile: None, log_level: LogLevel::Warn };

@@ -237,6 +237,8 @@ pub(crate) fn explore<'py>(
     rough: bool,
 ) -> PyResult<Bound<'py, PyDict>> {
     bridge::install().map_err(PyRuntimeError::new_err)?;
+    // Its thread is the process's, and not one of whichever run is the first to log.
+    crate::native::log_somewhere();
     if !["random", "pct", "bounded", "all", "answers", "replay"].contains(&how) {
         return Err(PyValueError::new_err(format!("no such search: {how:?}")));
     }
