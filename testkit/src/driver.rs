@@ -6,7 +6,7 @@
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
-use std::panic::resume_unwind;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::thread::panicking;
@@ -98,22 +98,31 @@ pub(crate) fn act_foreign<R>(
         return Some(result);
     }
     let deed = deed.expect("not done above, or it would have returned");
-    let mine = world.with(|w| {
-        if w.stopping {
-            return true;
-        }
-        w.announce(task, op).unwrap_or_else(|error| panic!("{error}"));
-        let pick = w.pick();
-        let mine = pick == Pick::Task(task);
-        w.picked = (!mine).then_some(pick);
-        if let Some(place) = place.filter(|_| !mine) {
-            w.tell_place(task, What::Left, place);
-        }
-        mine
+    let decide = || {
+        world.with(|w| {
+            if w.stopping {
+                return true;
+            }
+            w.announce(task, op).unwrap_or_else(|error| panic!("{error}"));
+            let pick = w.pick();
+            let mine = pick == Pick::Task(task);
+            w.picked = (!mine).then_some(pick);
+            if let Some(place) = place.filter(|_| !mine) {
+                w.tell_place(task, What::Left, place);
+            }
+            mine
+        })
+    };
+    // A replay that does not fit, for one. It must not unwind what is on this stack; the driver fails by it.
+    let mine = catch_unwind(AssertUnwindSafe(decide)).unwrap_or_else(|payload| {
+        world.with(|w| {
+            w.broken.get_or_insert(payload);
+        });
+        false
     });
     if !mine {
         suspend();
-        if let Some(place) = place {
+        if let Some(place) = place.filter(|_| world.with(|w| !w.stopping)) {
             world.with(|w| w.tell_place(task, What::GoesOn, place));
         }
     }
@@ -253,7 +262,8 @@ impl Driver {
         loop {
             match self.world.with(|w| w.picked.take().unwrap_or_else(|| w.pick())) {
                 Pick::Task(task) => {
-                    if let Some(payload) = self.resume(task) {
+                    let payload = self.resume(task);
+                    if let Some(payload) = payload.or_else(|| self.world.with(|w| w.broken.take())) {
                         if !failure::is_quiet() {
                             eprintln!("the panic above was in the simulated thread `{}`", self.name(task));
                         }

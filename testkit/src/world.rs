@@ -5,6 +5,8 @@
 
 mod turns;
 
+use std::any::Any;
+
 use handwound_reactor::{SharedId, Time};
 
 use crate::choices::Choices;
@@ -97,6 +99,8 @@ pub(crate) struct World {
     pub(crate) stopping: bool,
     /// What foreign threads have done since: they end by going on.
     pub(crate) stop_moves: u64,
+    /// What a foreign thread, which cannot be unwound, would have panicked with.
+    pub(crate) broken: Option<Box<dyn Any + Send>>,
     /// Who runs: a task, the test or the network.
     pub(crate) actor: u32,
     /// Decided by the task that ran last, in its own time.
@@ -170,6 +174,7 @@ impl World {
             socket_switches: false,
             stopping: false,
             stop_moves: 0,
+            broken: None,
             actor: TEST,
             picked: None,
             steps_max: STEPS_MAX,

@@ -5,7 +5,7 @@ import os
 import sys
 import threading
 from types import CodeType, FrameType
-from typing import Any, Callable, List, Optional, Sequence
+from typing import Any, Dict, Optional, Sequence, Set, Tuple
 
 from handwound.testing._options import Options
 
@@ -31,7 +31,7 @@ class Watched:
             os.path.realpath(folder) + os.sep for folder in {sys.prefix, sys.base_prefix, os.path.dirname(os.__file__)}
         )
         self.own = os.path.dirname(os.path.abspath(__file__)) + os.sep
-        self.known: dict[str, bool] = {}
+        self.known: Dict[str, bool] = {}
 
     def __call__(self, code: CodeType) -> bool:
         file = code.co_filename
@@ -113,20 +113,37 @@ class Monitored:
         monitoring.free_tool_id(self.TOOL)
 
 
-def switching(version: Sequence[int]) -> Any:
-    """The instructions after which, or at which, a CPython of this version looks whether others want to go on."""
-    names = dis.opname
+def switching(version: Sequence[int]) -> Tuple[Set[int], Set[int]]:
+    """The instructions at whose end a CPython of this version looks whether others want to go on: those that have to come
+    to it, and those that have to jump."""
     if tuple(version) >= (3, 10):
-        wanted = [name for name in names if name.startswith("CALL") or name in ("JUMP_ABSOLUTE", "JUMP_BACKWARD", "RESUME")]
-        wanted += [name for name in names if name.startswith("POP_JUMP_BACKWARD") or name.startswith("POP_JUMP_IF")]
-        return {dis.opmap[name] for name in wanted if name in dis.opmap}
+        ends = {code for name, code in dis.opmap.items() if name.startswith("CALL")}
+        jumps = {
+            code
+            for name, code in dis.opmap.items()
+            if name in ("JUMP_ABSOLUTE", "JUMP_BACKWARD") or name.startswith(("POP_JUMP_BACKWARD", "POP_JUMP_IF"))
+        }
+        # From 3.11 on those that go ahead have a name of their own, and do not look.
+        return ends, jumps if tuple(version) == (3, 10) else {one for one in jumps if "FORWARD" not in dis.opname[one]}
     # Before, at nearly every instruction; these went on without a look.
     fast = {
         "NOP", "LOAD_FAST", "LOAD_CONST", "STORE_FAST", "POP_TOP", "ROT_TWO", "ROT_THREE", "ROT_FOUR", "DUP_TOP",
         "DUP_TOP_TWO", "UNARY_NOT", "COMPARE_OP", "IS_OP", "CONTAINS_OP", "JUMP_FORWARD", "POP_JUMP_IF_FALSE",
         "POP_JUMP_IF_TRUE", "POP_BLOCK", "SETUP_FINALLY", "SETUP_WITH", "FOR_ITER", "EXTENDED_ARG",
     }
-    return {code for name, code in dis.opmap.items() if name not in fast}
+    return {code for name, code in dis.opmap.items() if name not in fast}, {dis.opmap["JUMP_ABSOLUTE"]}
+
+
+def looks_in(code: CodeType, ends: Set[int], jumps: Set[int]) -> Dict[int, int]:
+    """By the offset of an instruction at which CPython looks: that of the next, negative where it has to be another."""
+    instructions = list(dis.get_instructions(code))
+    found: Dict[int, int] = {}
+    for one, following in zip(instructions, instructions[1:]):
+        if one.opcode in jumps:
+            found[one.offset] = -following.offset
+        elif one.opcode in ends:
+            found[one.offset] = following.offset
+    return found
 
 
 class Traced:
@@ -134,41 +151,49 @@ class Traced:
 
     def __init__(self, watched: Watched, every: bool) -> None:
         self.watched, self.every = watched, every
-        self.tracer: Optional[Callable[..., Any]] = None
 
     def begin(self) -> None:
         from handwound import _native
 
-        event, watched, every = _native.event, self.watched, self.every
-        looks = switching(sys.version_info[:2])
-        # 3.11 runs a Python function that Python code calls in the same loop, and does not look when it has returned.
+        event, watched, every, is_inlined = _native.event, self.watched, self.every, _native.is_inlined
+        ends, jumps = switching(sys.version_info[:2])
+        tables: Dict[CodeType, Dict[int, int]] = {}
         inlines = sys.version_info[:2] == (3, 11)
-        calls = 0
+        # Frames that have just called a function without a look at its end.
+        called: Set[int] = set()
 
         def trace(frame: FrameType, what: str, arg: Any) -> Any:
-            nonlocal calls
-            calls += 1
-            if not watched(frame.f_code):
+            code = frame.f_code
+            if inlines and is_inlined(frame):
+                called.add(id(frame.f_back))
+            if not watched(code):
                 return None
             frame.f_trace_opcodes = True
             frame.f_trace_lines = False
-            event(frame.f_code, max(frame.f_lasti, 0))
-            code = frame.f_code.co_code
-            last = -1
-            seen = calls
+            event(code, max(frame.f_lasti, 0))
+            table = tables.get(code)
+            if table is None:
+                table = tables[code] = looks_in(code, ends, jumps)
+            last, me = -1, id(frame)
+            called.discard(me)
 
             def local(frame: FrameType, what: str, arg: Any) -> Any:
-                nonlocal last, seen
+                nonlocal last
                 if what == "opcode":
-                    before, last = last, frame.f_lasti
-                    called, seen = seen != calls and inlines, calls
-                    if every or (before >= 0 and code[before] in looks and not called):
-                        event(frame.f_code, frame.f_lasti)
+                    here = frame.f_lasti
+                    following = table.get(last)
+                    last = here
+                    if every:
+                        event(code, here)
+                    elif following is not None and (here == following or following < 0 and here != -following):
+                        if me in called:
+                            called.discard(me)
+                        else:
+                            event(code, here)
                 return local
 
             return local
 
-        self.tracer = trace
         _native.trace_threads(trace)
         threading.settrace(trace)
 

@@ -6,6 +6,7 @@
 //! of its own stands for it.
 
 mod bridge;
+mod frames;
 mod place;
 mod world;
 
@@ -22,6 +23,7 @@ use pyo3::exceptions::{PyAssertionError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
+pub(crate) use self::frames::is_inlined;
 pub(crate) use self::place::{event, set_over};
 pub(crate) use self::world::{SimulatedClient, World};
 
@@ -161,6 +163,9 @@ struct Test<'a> {
     rough: bool,
 }
 
+/// So often a run that fails, but not the same way again, is looked for.
+const ATTEMPTS_MAX: u32 = 4;
+
 /// What programs do the first time only (imports, caches) is done before it can make a difference between runs.
 const WARM_UP_RUNS: usize = 2;
 
@@ -246,17 +251,34 @@ pub(crate) fn explore<'py>(
     // The interpreter is free where the world is driven, and at the end of a run.
     let outcome = py.detach(|| {
         test.warm_up();
-        let exploration = match how {
-            "random" => Exploration::random(seeds),
-            "pct" => Exploration::pct(depth, seeds),
-            "bounded" => Exploration::bounded(depth),
-            "all" => Exploration::all(),
-            "answers" => Exploration::answers(),
-            _ => Exploration::replay(replay),
-        };
-        let exploration = exploration.runs_max(runs_max).shrink_runs_max(shrink_runs_max);
-        let exploration = if twice { exploration.twice() } else { exploration };
-        exploration.check(|sim| test.run(sim))
+        let mut seeds = seeds;
+        let mut skipped = 0;
+        for attempt in 1.. {
+            let exploration = match how {
+                "random" => Exploration::random(seeds.clone()),
+                "pct" => Exploration::pct(depth, seeds.clone()),
+                "bounded" => Exploration::bounded(depth),
+                "all" => Exploration::all(),
+                "answers" => Exploration::answers(),
+                _ => Exploration::replay(replay),
+            };
+            let exploration = exploration.runs_max(runs_max).shrink_runs_max(shrink_runs_max);
+            let exploration = if twice { exploration.twice() } else { exploration };
+            let mut outcome = exploration.check(|sim| test.run(sim));
+            let Err(failure) = &mut outcome else { return outcome };
+            failure.run += skipped;
+            // Where it went the first time the program did what it does once only (an import, a cache), so that the same
+            // choices lead elsewhere now: it is looked for again from there.
+            if attempt == ATTEMPTS_MAX || failure.notes.is_empty() || how == "replay" {
+                return outcome;
+            }
+            if how == "random" {
+                let before = usize::try_from(failure.run - skipped - 1).unwrap_or(0).min(seeds.len());
+                seeds.drain(..before);
+                skipped += before as u64;
+            }
+        }
+        unreachable!("the last attempt has returned");
     });
     let found = PyDict::new(py);
     match outcome {

@@ -14,6 +14,8 @@ thread_local! {
     static COUNTDOWN: Cell<u32> = const { Cell::new(0) };
     /// Events since it last waited.
     static BUSY: Cell<u32> = const { Cell::new(0) };
+    /// It is being told that the run is over.
+    static IS_INTERRUPTED: Cell<bool> = const { Cell::new(false) };
     /// It is a thread of the simulation, and not the test's own.
     static IS_SIMULATED: Cell<bool> = const { Cell::new(false) };
 }
@@ -33,6 +35,10 @@ pub(crate) fn set_over(py: Python<'_>, over: Bound<'_, PyType>) {
 
 /// Has the Python code of the calling thread raise, as soon as it goes on.
 pub(super) fn interrupt() {
+    if IS_INTERRUPTED.replace(true) {
+        // What is called below has been refused as well.
+        return;
+    }
     // Attaching may have to wait for the interpreter, which is a wait of the simulation's.
     let before = take_part(true);
     // SAFETY: a thread state of this thread is attached by Ensure, unless it is: C code may have detached it without a
@@ -47,6 +53,7 @@ pub(super) fn interrupt() {
         }
     }
     take_part(before);
+    IS_INTERRUPTED.set(false);
 }
 
 /// The calling thread is one of the simulation, from its beginning.
