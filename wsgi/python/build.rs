@@ -14,6 +14,8 @@ fn main() {
     let threads = if python.is_free_threaded() { "t" } else { "" };
     let abi = format!("{}.{}{threads}", python.version().major, python.version().minor);
     println!("cargo::rustc-env=HANDWOUND_ABI={abi}");
+    // For the tests that start it.
+    println!("cargo::rustc-env=HANDWOUND_PYTHON={}", python.executable().unwrap_or("python3"));
     // For the build script of the command, which depends on this package.
     println!("cargo::metadata=abi={abi}");
     println!("cargo::metadata=executable={}", python.executable().unwrap_or_default());

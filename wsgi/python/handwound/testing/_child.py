@@ -131,7 +131,9 @@ class Runs:
             if self.options.setup is not None:
                 self.options.setup()
             try:
-                self.function(*self.args, Sim(world), **self.kwargs)
+                sim = Sim(world)
+                self.function(*self.args, sim, **self.kwargs)
+                sim._end()
             except OSError as error:
                 if error.errno == errno.ECANCELED:
                     take_note()

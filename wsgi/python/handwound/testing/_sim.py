@@ -2,6 +2,7 @@
 
 import json as _json
 import re
+import threading
 from typing import Any, Iterable, List, Mapping, Optional, Sequence, Tuple, Union
 
 TROUBLE = ("accepts", "sockets", "breaks", "peers", "starts", "date", "signals", "transfers", "connects")
@@ -113,12 +114,12 @@ class Client:
         return self
 
     def window(self, count: int) -> "Client":
-        """It takes so many bytes, and no more until it reads."""
+        """It does not read by itself any more; its system takes so many bytes for it."""
         self._client.window(count)
         return self
 
     def read(self, count: int) -> int:
-        """Makes room for so many more bytes; how many it took from what had come."""
+        """Reads up to so many bytes of what has come; how many there were."""
         return int(self._client.read(count))
 
     def read_eagerly(self) -> "Client":
@@ -211,6 +212,8 @@ class Sim:
 
     def __init__(self, world: Any) -> None:
         self._world = world
+        self._reactor: Any = None
+        self._running: Optional[threading.Thread] = None
 
     # Clients.
 
@@ -229,6 +232,36 @@ class Sim:
     def post(self, path: str, **how: Any) -> Exchange:
         """A POST on a connection of its own: ``body``, ``json`` or ``data`` (a form)."""
         return self.request("POST", path, **how)
+
+    # Twisted's way.
+
+    @property
+    def reactor(self) -> Any:
+        """The reactor of ``handwound.internet``, new in this run, and running on a thread of the simulation.
+
+        Its calls wait on the simulation's clock (:meth:`advance`), its pool's threads are threads of the simulation, and
+        what it serves is asked by sockets of this machine. Programs that import it have this one too. It is stopped at
+        the end of the run.
+        """
+        if self._reactor is None:
+            from handwound.internet import reactor
+
+            # The one that modules have imported is in use for one run after the other.
+            reactor.__init__()  # type: ignore[misc]
+            self._reactor = reactor
+            self._running = threading.Thread(target=reactor.run, args=(False,), name="reactor")
+            self._running.start()
+            started = threading.Event()
+            reactor.callWhenRunning(started.set)
+            started.wait()
+        return self._reactor
+
+    def _end(self) -> None:
+        """Stops the reactor, if there is one."""
+        if self._running is not None and self._running.is_alive():
+            if self._reactor.running:
+                self._reactor.callFromThread(self._reactor.stop)
+            self._running.join()
 
     # Moving.
 

@@ -1,6 +1,6 @@
 //! Where a thread is in its Python code, and where it may be left in the middle.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -14,6 +14,7 @@ thread_local! {
     static COUNTDOWN: Cell<u32> = const { Cell::new(0) };
     /// Events since it last waited.
     static BUSY: Cell<u32> = const { Cell::new(0) };
+    static LEFT_AT: RefCell<Option<String>> = const { RefCell::new(None) };
     /// It is being told that the run is over.
     static IS_INTERRUPTED: Cell<bool> = const { Cell::new(false) };
     /// It is a thread of the simulation, and not the test's own.
@@ -63,6 +64,11 @@ pub(super) fn thread_begins() {
     IS_SIMULATED.set(true);
 }
 
+/// Where the thread is in the application, if that is why it lets go of the interpreter.
+pub(super) fn left_at() -> Option<String> {
+    LEFT_AT.take()
+}
+
 /// Whether the calling thread is one of the simulation, and not the test's own.
 pub(super) fn is_simulated() -> bool {
     IS_SIMULATED.get()
@@ -110,10 +116,10 @@ fn pass(py: Python<'_>, code: &Bound<'_, PyAny>, offset: i32, left: u32, is_busy
         return;
     }
     if left == 1 {
-        py.detach(|| {
-            let _for_real = ForReal::now();
-            bridge::at_place(|run, place| place.pass(run.python, &text));
-        });
+        // Letting go of the interpreter is where others may go on; all that is new here is that it has a name.
+        LEFT_AT.set(Some(text));
+        py.detach(|| ());
+        LEFT_AT.take();
     }
     let _for_real = ForReal::now();
     let gap = bridge::at_place(|_, place| place.draw(GAPS.len() as u32, "gap")).unwrap_or(0);

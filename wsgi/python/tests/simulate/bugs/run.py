@@ -53,7 +53,7 @@ def first_line(failed: Any) -> str:
 
 
 def replayed(bug: Any, replay: str) -> Optional[str]:
-    """What is wrong with the run that a report's line stands for: it has to fail in the same way, in another process."""
+    """What is wrong with the run of a report's line, in another process: it has to fail in the same way."""
     from handwound import testing
 
     os.environ["HANDWOUND_REPLAY"] = replay
