@@ -146,7 +146,7 @@ impl Foreign {
 
     /// The date on the world's calendar, as time since 1970.
     pub fn date(&self) -> Duration {
-        self.world.with(|w| date(w))
+        self.world.with(date)
     }
 
     /// Writes `text` into the trace, as something that this thread has touched.

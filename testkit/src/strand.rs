@@ -61,7 +61,9 @@ impl Strand {
 }
 
 /// What is to be done around each wait of an OS thread for its turn, and of the driver for it.
-static AROUND: OnceLock<(fn() -> u32, fn(u32))> = OnceLock::new();
+static AROUND: OnceLock<Around> = OnceLock::new();
+
+type Around = (fn() -> u32, fn(u32));
 
 /// Has `enter` called before an OS thread of a simulation, or its driver, really waits or starts a thread, and `leave`
 /// with its result afterwards, on that thread: for whoever has put himself before the system's own functions, and must

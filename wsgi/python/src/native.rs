@@ -42,7 +42,8 @@ pub mod _native {
     #[cfg(all(feature = "simulation", target_os = "linux", target_env = "gnu"))]
     #[pymodule_export]
     use crate::simulate::{
-        SimulatedClient, World, event, explore, for_real, install_shadow, is_inlined, set_over, shadow_library, trace_threads,
+        SimulatedClient, World, event, explore, for_real, install_shadow, is_inlined, set_over, shadow_library,
+        trace_threads,
     };
     #[pymodule_export]
     use crate::web::{Exchange, WsgiApplication};

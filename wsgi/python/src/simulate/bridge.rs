@@ -68,9 +68,12 @@ pub(super) fn install() -> Result<(), String> {
         let _ = SHADOW.set(shadow);
     }
     // The simulation's own waiting is no waiting of the program.
-    around_switches(|| u32::from(take_part(false)), |before| {
-        take_part(before != 0);
-    });
+    around_switches(
+        || u32::from(take_part(false)),
+        |before| {
+            take_part(before != 0);
+        },
+    );
     // What stands in the program itself is never unloaded; neither is this handle to it.
     std::mem::forget(this);
     Ok(())

@@ -174,11 +174,9 @@ impl World {
         let address = SERVER
             .with_borrow(|server| server.as_ref().map(|server| server.address.clone()))
             .ok_or_else(|| PyRuntimeError::new_err("nothing is served: `simulate` was given no application"))?;
-        with_sim(py, |sim| {
-            SERVER.with_borrow(|server| server.as_ref().map(|server| server.connect(sim)))
-        })?
-        .map(|client| SimulatedClient { client })
-        .ok_or_else(|| PyRuntimeError::new_err(format!("nobody listens at {address}")))
+        with_sim(py, |sim| SERVER.with_borrow(|server| server.as_ref().map(|server| server.connect(sim))))?
+            .map(|client| SimulatedClient { client })
+            .ok_or_else(|| PyRuntimeError::new_err(format!("nobody listens at {address}")))
     }
 }
 
