@@ -42,6 +42,24 @@ pub fn on_path(name: &str) -> bool {
     std::env::split_paths(&path).any(|folder| folder.join(name).is_file())
 }
 
+/// A command of Python's as it is here, if it is one; `None` in it where there is nothing to run it.
+pub fn tool(command: &str) -> Option<Option<String>> {
+    if let Some(rest) = command.strip_prefix("python -m handwound.testing ") {
+        return Some(Some(format!("'{PYTHON}' -m handwound.testing {rest}")));
+    }
+    let rest = command.strip_prefix("pytest ")?;
+    // As a plugin that is found among what is installed.
+    let plugin = "-p handwound.testing._pytest -p no:cacheprovider";
+    let with = |python: String| format!("'{python}' -m pytest {plugin} {rest}");
+    let python = std::env::var("HANDWOUND_TEST_PYTHON").ok();
+    Some(python.filter(|python| has_pytest(python)).map(with))
+}
+
+fn has_pytest(python: &str) -> bool {
+    let found = Command::new(python).args(["-c", "import pytest"]).stderr(Stdio::null()).status();
+    found.is_ok_and(|status| status.success())
+}
+
 impl Folder {
     pub fn new() -> Folder {
         let place = tempfile::tempdir().unwrap();
@@ -169,6 +187,23 @@ impl Folder {
         let output = self.program(PYTHON).env("PYTHONPATH", package).args(["-W", "error", "-c", &program]).output();
         let output = output.unwrap();
         self.ended(output.status.success(), &output.stdout, &output.stderr)
+    }
+
+    /// Runs a command that wants the package; of a `tool`.
+    ///
+    /// # Errors
+    /// What it said, when it ended in the wrong way.
+    pub fn with_package(&mut self, command: &str, has_to_fail: bool) -> Result<(), String> {
+        let package = self.package();
+        let mut program = self.program("sh");
+        program.args(["-ec", command]).env("PYTHONPATH", package).env("HANDWOUND_TIMELINE", self.place.path());
+        let output = program.output().unwrap();
+        self.printed = String::from_utf8_lossy(&output.stdout).into_owned();
+        match (output.status.code(), has_to_fail) {
+            (Some(0), false) | (Some(1), true) => Ok(()),
+            (Some(0), true) => Err(format!("it does not fail, but says:\n{}", self.printed)),
+            _ => Err(format!("{}{}", self.printed, String::from_utf8_lossy(&output.stderr))),
+        }
     }
 
     /// The package beside its compiled part.

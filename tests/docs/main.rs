@@ -17,7 +17,7 @@ use line::Line;
 use page::{Block, Marker, Page, Typed};
 
 /// What there is in `wsgi/docs`; each has its test below.
-const PAGES: [&str; 3] = ["coming-from-gunicorn.md", "coming-from-twisted.md", "performance.md"];
+const PAGES: [&str; 4] = ["coming-from-gunicorn.md", "coming-from-twisted.md", "performance.md", "testing-python.md"];
 
 /// Follows a page.
 fn follow(page: &str) {
@@ -55,8 +55,18 @@ fn block_holds(folder: &mut Folder, block: &Block) -> Result<Option<String>, Str
             }
             return Ok(Some(why.clone()));
         }
-        (Marker::None, "sh") => {
+        (marker @ (Marker::None | Marker::Fails), "sh") => {
             for command in line::commands(&block.text) {
+                if let Some(tool) = folder::tool(&command) {
+                    let Some(tool) = tool else {
+                        return Ok(Some(format!("{command}: no Python with pytest; HANDWOUND_TEST_PYTHON names one")));
+                    };
+                    folder.with_package(&tool, *marker == Marker::Fails).map_err(|why| format!("{command}: {why}"))?;
+                    continue;
+                }
+                if *marker == Marker::Fails {
+                    return Err(format!("{command}: only tests in Python are expected to fail"));
+                }
                 folder.run(&command).map_err(|why| format!("{command}: {why}"))?;
             }
         }
@@ -169,6 +179,12 @@ fn performance() {
 }
 
 #[test]
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+fn testing_python() {
+    follow("wsgi/docs/testing-python.md");
+}
+
+#[test]
 fn pydoc_reads_well() {
     Folder::new().python(include_str!("pydoc_check.py")).unwrap_or_else(|why| panic!("{why}"));
 }
@@ -194,6 +210,7 @@ fn mistakes_are_found() {
     if folder::on_path("systemd-analyze") {
         wrong("```ini\n[Service]\nExecStart=handwound web a:b\nRestart=sometimes\n```\n", "sometimes");
     }
+    wrong("<!-- test: fails -->\n```sh\npython -m handwound.testing --help\n```\n", "it does not fail");
     wrong("| Then | Instead |\n| --- | --- |\n| `--threads` | nothing |\n", "--threads");
     wrong("| Now |\n| --- |\n| `--no-such-option` |\n", "--no-such-option");
 }

@@ -9,6 +9,8 @@ pub enum Marker {
     File(String),
     /// `prints`: the command before it prints these lines.
     Prints,
+    /// `fails`: each of its commands does.
+    Fails,
     /// `parsed only: WHY`: its commands are read by the command line, and not run.
     ParsedOnly(String),
     /// `not run: WHY`.
@@ -111,9 +113,12 @@ fn read_marker(said: &str) -> Result<Marker, String> {
         ("parsed only", reason) => why(reason).map(Marker::ParsedOnly),
         ("not run", reason) => why(reason).map(Marker::NotRun),
         ("prints", "") => Ok(Marker::Prints),
+        ("fails", "") => Ok(Marker::Fails),
         _ => match said.strip_prefix("file ") {
             Some(name) => Ok(Marker::File(name.trim().to_owned())),
-            None => Err(format!("'{said}' is no marker; there are: file NAME, prints, parsed only: WHY, not run: WHY")),
+            None => Err(format!(
+                "'{said}' is no marker; there are: file NAME, prints, fails, parsed only: WHY, not run: WHY"
+            )),
         },
     }
 }

@@ -30,9 +30,11 @@ class Response:
 
     @property
     def text(self) -> str:
+        """The body as UTF-8; what is none becomes U+FFFD."""
         return self.body.decode("utf-8", "replace")
 
     def json(self) -> Any:
+        """The body, read as JSON."""
         return _json.loads(self.body)
 
     def __repr__(self) -> str:
@@ -84,6 +86,7 @@ class Client:
         return Exchange(self, len(self._asked) - 1, "%s %s" % (method, path))
 
     def get(self, path: str, *, headers: Headers = ()) -> "Exchange":
+        """A GET on this connection."""
         return self.request("GET", path, headers=headers)
 
     @property
@@ -186,21 +189,26 @@ class Exchange:
 
     @property
     def status(self) -> int:
+        """The response's status. Raises AssertionError where it has not come."""
         return self.response.status
 
     @property
     def headers(self) -> List[Tuple[str, str]]:
+        """The response's header fields, names in lower case."""
         return self.response.headers
 
     @property
     def body(self) -> bytes:
+        """The response's body."""
         return self.response.body
 
     @property
     def text(self) -> str:
+        """The response's body as text."""
         return self.response.text
 
     def json(self) -> Any:
+        """The response's body, read as JSON."""
         return self.response.json()
 
     def __repr__(self) -> str:
