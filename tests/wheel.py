@@ -105,6 +105,7 @@ def check(python, tools, profile, is_own):
         bin = Path(folder) / "venv" / "bin"
         run(bin / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--no-index", wheel)
         check_package(bin, Path(folder))
+        check_simulations(bin, Path(folder), with_pytest=is_own)
         check_command(bin, Path(folder))
         if is_own:
             # One version's answer is every version's, and mypy has to be able to import it.
@@ -118,6 +119,43 @@ def check_package(bin, folder):
     for name, says in [("handwound", "internet (package)"), ("handwound.internet.reactor", "callInThread(self, callable: Callable[..., Any]")]:
         page = run(bin / "python", "-m", "pydoc", name, cwd=folder, quiet=True)
         assert says in page, page
+
+
+COUNTER = """
+from handwound import testing
+
+counter = {"n": 0}
+
+def save(n):
+    counter["n"] = n
+
+def app(environ, start_response):
+    save(counter["n"] + 1)
+    start_response("200 OK", [])
+    return [b"saved"]
+
+@testing.simulate(app=app, seeds=500)
+def test_counter(sim):
+    sim.get("/"), sim.get("/")
+    sim.settle()
+    assert counter["n"] == 2
+"""
+
+
+def check_simulations(bin, folder, with_pytest):
+    """The simulated tests, and pytest's plugin as it is found among what is installed."""
+    if not sys.platform.startswith("linux"):
+        print("SKIPPED simulations: for Linux only")
+        return
+    run(bin / "python", CRATE / "tests" / "simulate" / "run.py", cwd=folder, quiet=True)
+    if with_pytest:
+        run(bin / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "pytest")
+        (folder / "test_counter.py").write_text(COUNTER)
+        said = run(bin / "pytest", "-q", "test_counter.py", cwd=folder, quiet=True, status=1)
+        replay = re.search("--handwound-replay=\\S+", said)
+        assert replay and "left at test_counter.py:7 (save)" in said, said
+        again = run(bin / "pytest", "-q", "test_counter.py", replay.group(), cwd=folder, quiet=True, status=1)
+        assert "assert 1 == 2" in again and replay.group() in again, again
 
 
 APPLICATION = """

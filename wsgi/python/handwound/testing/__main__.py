@@ -7,14 +7,11 @@ import sys
 from types import FunctionType
 from typing import List, Optional
 
-from handwound.testing import _child
 from handwound.testing._errors import Failed, Unsupported
 
 
 def main(arguments: Optional[List[str]] = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
-    if arguments[:1] == ["--child"]:
-        return _child.main(*arguments[1:])
     parser = argparse.ArgumentParser(prog="python -m handwound.testing", description=__doc__)
     parser.add_argument("files", nargs="+", metavar="FILE", help="a file with tests; FILE::NAME for one of them")
     parser.add_argument("--replay", metavar="LINE", help="the one run that this line stands for")

@@ -209,7 +209,6 @@ def main(file: str, module: str, name: str) -> int:
     import importlib.util
 
     prepare()
-    sys.path[:] = json.loads(os.environ.get("HANDWOUND_SYS_PATH", "[]")) or sys.path
     if module == "__main__":
         stem = os.path.splitext(os.path.basename(file))[0]
         sys.path.insert(0, os.path.dirname(os.path.abspath(file)))

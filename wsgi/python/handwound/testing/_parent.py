@@ -12,6 +12,13 @@ from handwound.testing._errors import Failed, Unsupported
 ADDR_NO_RANDOMIZE = 0x0040000
 # Of what it wrote, if it died without a word.
 TAIL_LINES = 60
+# It finds what this process has found, whatever the current folder is.
+BEGINNING = """\
+import json, os, sys
+sys.path[:] = json.loads(os.environ["HANDWOUND_SYS_PATH"])
+from handwound.testing import _child
+sys.exit(_child.main(*sys.argv[1:]))
+"""
 # Deep stacks fit, as on a thread that Python makes.
 STACK_BYTES = 8 << 20
 
@@ -26,7 +33,7 @@ def run(function: Callable[..., Any], args: Tuple[Any, ...], kwargs: Dict[str, A
         )
     # Not by its name: the module may have been run as a script.
     file = function.__code__.co_filename
-    command = [sys.executable, "-m", "handwound.testing", "--child", file, function.__module__, function.__name__]
+    command = [sys.executable, "-c", BEGINNING, file, function.__module__, function.__name__]
     outcome(*start(command))
 
 
