@@ -5,7 +5,7 @@ import importlib.util
 import os
 import sys
 from types import FunctionType
-from typing import List, Optional
+from typing import Callable, List, Optional, Tuple
 
 from handwound.testing._errors import Failed, Unsupported
 
@@ -43,7 +43,8 @@ def main(arguments: Optional[List[str]] = None) -> int:
     return 1 if failed else 0
 
 
-def tests(file):  # type: ignore[no-untyped-def]
+def tests(file: str) -> List[Tuple[str, Callable[[], None]]]:
+    """The simulated tests of a file, with their names."""
     folder, name = os.path.split(os.path.abspath(file))
     if folder not in sys.path:
         sys.path.insert(0, folder)

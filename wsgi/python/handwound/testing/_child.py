@@ -172,7 +172,7 @@ class Runs:
         now = _native.for_real(time.monotonic)
         if now - self.wound >= REWIND_SECONDS or self.count == 1:
             self.wound = now
-            _native.for_real(lambda: faulthandler.dump_traceback_later(self.options.watchdog, exit=True, file=sys.__stderr__))
+            _native.for_real(lambda: faulthandler.dump_traceback_later(self.options.watchdog, exit=True, file=sys.__stderr__ or 2))
 
 
 def take_note() -> None:
@@ -197,10 +197,10 @@ def number_threads_anew() -> None:
     """Thread-1, Thread-2 and so on begin at 1 in each run."""
     if hasattr(threading, "_counter"):
         count = itertools.count(1)
-        threading._counter = count.__next__  # type: ignore[attr-defined]
+        threading._counter = count.__next__
     executors = sys.modules.get("concurrent.futures.thread")
     if executors is not None:
-        executors.ThreadPoolExecutor._counter = itertools.count().__next__  # type: ignore[attr-defined]
+        executors.ThreadPoolExecutor._counter = itertools.count().__next__
 
 
 def main(file: str, module: str, name: str) -> int:

@@ -133,4 +133,4 @@ def personality(persona: int) -> int:
         import ctypes
     except ImportError:
         return 0
-    return ctypes.CDLL(None).personality(ctypes.c_ulong(persona)) & 0xFFFFFFFF
+    return int(ctypes.CDLL(None).personality(ctypes.c_ulong(persona))) & 0xFFFFFFFF

@@ -200,5 +200,5 @@ class Traced:
     def end(self) -> None:
         from handwound import _native
 
-        threading.settrace(None)  # type: ignore[arg-type]
+        threading.settrace(None)
         _native.trace_threads(None)

@@ -45,7 +45,7 @@ def pytest_pyfunc_call(pyfuncitem: Any) -> Optional[bool]:
     if _child.is_here() or not is_simulated(pyfuncitem):
         return None
     config = pyfuncitem.config
-    command = [sys.executable, "-m", "pytest", pyfuncitem.nodeid, "-q", "--tb=native", "-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "pytest", pyfuncitem.nodeid, "-q", "-s", "--tb=native", "-p", "no:cacheprovider"]
     command += ["--rootdir=%s" % config.rootpath]
     if config.inipath is not None:
         command += ["-c", str(config.inipath)]
