@@ -957,7 +957,6 @@ class Shared:
     condition = threading.Condition()
     line = queue.Queue()
     simple = queue.SimpleQueue()
-    mutex = ctypes.create_string_buffer(64)
 
 
 def abandoned(*bodies):
@@ -1042,6 +1041,8 @@ def test_one_that_catches_everything_ends_too(sim):
 
 @simulated
 def test_a_mutex_of_c_that_is_held_at_the_end(sim):
+    # Those of the run before have ended.
+    assert threading.active_count() == 1
     held = ctypes.create_string_buffer(64)
 
     def hold():
@@ -1061,6 +1062,7 @@ def test_a_mutex_of_c_that_is_held_at_the_end(sim):
 
 @simulated
 def test_threads_that_the_end_comes_for_in_the_middle(sim):
+    assert threading.active_count() == 1
     def work():
         numbers = []
         while True:
@@ -1071,3 +1073,53 @@ def test_threads_that_the_end_comes_for_in_the_middle(sim):
     abandoned(work, work)
     sim.advance(0.01)
     assert threading.active_count() == 3
+
+
+@simulated
+def test_loops_that_wait_end_with_the_run(sim):
+    assert threading.active_count() == 1
+    never = []
+
+    def spin():
+        while not never:
+            pass
+
+    def watch():
+        while time.time() < 1e12:
+            pass
+
+    abandoned(spin, watch)
+    sim.advance(0.005)
+    assert threading.active_count() == 3
+
+
+@simulated
+def test_threads_that_hand_things_round_end_with_the_run(sim):
+    assert threading.active_count() == 1
+    one, other = queue.Queue(), queue.SimpleQueue()
+
+    def turn(take, give):
+        while True:
+            give.put(take.get() + 1)
+            time.sleep(0.01)
+
+    abandoned(lambda: turn(one, other), lambda: turn(other, one))
+    one.put(0)
+    sim.advance(0.1)
+
+
+class Pool:
+    """Outlives runs, as a pool of a program does."""
+
+    threads = []
+
+
+@testing.simulate(seeds=5)
+def test_a_thread_may_be_joined_in_a_later_run(sim):
+    for thread in Pool.threads:
+        thread.join()
+        assert not thread.is_alive()
+    Pool.threads = [threading.Thread(target=time.sleep, args=(at,), daemon=True) for at in (1, HOUR)]
+    for thread in Pool.threads:
+        thread.start()
+    sim.advance(2)
