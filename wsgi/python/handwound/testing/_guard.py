@@ -1,5 +1,6 @@
 """What a simulation does not cover is refused where a program asks for it, by an exception that says what to do."""
 
+import _posixsubprocess
 import fcntl
 import os
 import socket
@@ -29,6 +30,7 @@ REFUSED: Dict[str, str] = {
     "os.spawn": PROCESSES,
     "subprocess.Popen": PROCESSES,
     "pty.spawn": PROCESSES,
+    "multiprocessing": PROCESSES,
 }
 NETWORK = (
     "a simulation has no network but this machine's own (127.0.0.1, ::1, UNIX sockets): what comes from elsewhere cannot"
@@ -96,3 +98,6 @@ def install() -> None:
     if not _installed:
         _installed = True
         sys.addaudithook(hook)
+        # The one way to start a process of which Python tells no hook: how multiprocessing does.
+        start = _posixsubprocess.fork_exec
+        _posixsubprocess.fork_exec = lambda *args: hook("multiprocessing", args) or start(*args)

@@ -8,7 +8,7 @@ use std::any::Any;
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use handwound_reactor::{SharedId, Threads as _, Time};
@@ -109,6 +109,7 @@ pub(super) struct Run {
     pub(super) threads: SimThreads,
     /// Stands for all that Python code may share: a thread passes here before it is left in the middle.
     pub(super) python: SharedId,
+    is_over: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -161,17 +162,17 @@ impl Run {
     /// Begins a run, which is the process's until [`Run::end`].
     pub(super) fn begin(threads: SimThreads) -> Arc<Run> {
         let python = threads.shared("Python");
-        let run = Arc::new(Run { threads, python, state: Mutex::default() });
+        let run = Arc::new(Run { threads, python, is_over: AtomicBool::new(false), state: Mutex::default() });
         *locked(&CURRENT) = Some(Arc::clone(&run));
         run
     }
 
-    /// Ends it; what broke off on the way.
+    /// Ends it; what broke off on the way. Its threads end after this, and wait for each other until they have: it stays
+    /// the process's until the next begins.
     pub(super) fn end(&self) -> Option<Box<dyn Any + Send>> {
         ME.take();
-        *locked(&CURRENT) = None;
-        let mut state = std::mem::take(&mut *locked(&self.state));
-        state.broken.take()
+        self.is_over.store(true, Ordering::Relaxed);
+        locked(&self.state).broken.take()
     }
 }
 
@@ -207,9 +208,9 @@ pub(super) fn at_place<R>(act: impl FnOnce(&Run, &Foreign) -> R) -> Option<R> {
     as_me(None, |run, place| Some(act(run, place)))
 }
 
-/// Whether there is a run that this thread is part of.
+/// Whether there is a run, and it is not over.
 pub(super) fn is_under_way() -> bool {
-    locked(&CURRENT).is_some()
+    locked(&CURRENT).as_ref().is_some_and(|run| !run.is_over.load(Ordering::Relaxed))
 }
 
 fn nanos(time: Time) -> u64 {
@@ -237,7 +238,10 @@ extern "C" fn now() -> u64 {
         }
         looked_up(LOOKS_MAX - LOOKS_MORE);
         let until = now + LOOKING_NANOS;
-        place.wait("the clock, again and again", Some(Time::ZERO + std::time::Duration::from_nanos(until)), false);
+        let deadline = Some(Time::ZERO + std::time::Duration::from_nanos(until));
+        if place.wait("the clock, again and again", deadline, false) == Waited::Over {
+            place::interrupt();
+        }
         until
     })
 }

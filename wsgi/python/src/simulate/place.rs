@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 
+use handwound_testkit::Waited;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -100,19 +101,28 @@ pub(crate) fn event(py: Python<'_>, code: &Bound<'_, PyAny>, offset: i32) {
 
 #[cold]
 fn pass(py: Python<'_>, code: &Bound<'_, PyAny>, offset: i32, left: u32, is_busy: bool) {
+    if is_busy {
+        BUSY.set(0);
+    }
     if !bridge::is_under_way() {
+        // It would go round for ever: what it waits for does not come any more.
+        if is_busy {
+            interrupt();
+        }
         return;
     }
     let text = where_is(code, offset);
     if is_busy {
-        BUSY.set(0);
-        py.detach(|| {
+        let waited = py.detach(|| {
             let _for_real = ForReal::now();
             bridge::at_place(|_, place| {
                 let until = place.now() + std::time::Duration::from_millis(1);
                 place.wait(&format!("others, busily, at {text}"), Some(until), false)
-            });
+            })
         });
+        if waited == Some(Waited::Over) {
+            interrupt();
+        }
         return;
     }
     if left == 1 {

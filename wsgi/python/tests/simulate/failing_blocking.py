@@ -58,7 +58,7 @@ def test_a_selection_that_never_comes(sim):
     select.select([one], [], [])
 
 
-@reports("the test waits for what will never come", "with lock, lock:")
+@reports("the test waits for what will never come", "(test_an_own_lock_taken_twice)")
 @testing.simulate(seeds=2)
 def test_an_own_lock_taken_twice(sim):
     lock = threading.Lock()

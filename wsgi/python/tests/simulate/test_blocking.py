@@ -8,10 +8,12 @@ import concurrent.futures
 import contextlib
 import ctypes
 import datetime
+import errno
 import fcntl
 import importlib
 import io
 import logging
+import multiprocessing
 import os
 import queue
 import random
@@ -566,6 +568,58 @@ def test_more_than_the_buffers_hold_is_sent_as_it_is_read(sim):
 
 
 @simulated
+def test_flags_of_a_call_say_whether_it_waits(sim):
+    one, other = socket.socketpair()
+    with one, other:
+        with raises(BlockingIOError):
+            one.recv(1, socket.MSG_DONTWAIT)
+        with raises(BlockingIOError):
+            one.recvfrom(1, socket.MSG_DONTWAIT)
+        with raises(BlockingIOError):
+            while True:
+                one.send(bytes(100_000), socket.MSG_DONTWAIT)
+        while other.recv(1 << 20, socket.MSG_DONTWAIT) and select.select([other], [], [], 0)[0]:
+            pass
+        got = []
+        together(
+            lambda: got.append(one.recv(4, socket.MSG_WAITALL)),
+            lambda: [(time.sleep(HOUR), other.send(b"x")) for _ in range(4)],
+        )
+        assert got == [b"xxxx"]
+    is_at(sim, 4 * HOUR)
+
+
+@simulated
+def test_parts_and_files_are_sent_as_they_are_read(sim):
+    one, other = socket.socketpair()
+    got = []
+    size = 1 << 20
+
+    def read():
+        time.sleep(HOUR)
+        with other:
+            for part in iter(lambda: other.recv(1 << 20), b""):
+                got.append(len(part))
+
+    def write():
+        with one, tempfile.TemporaryFile() as file:
+            file.write(bytes(size))
+            file.flush()
+            for send in (
+                lambda left: one.sendmsg([bytes(left // 2), bytes(left - left // 2)]),
+                lambda left: os.writev(one.fileno(), [bytes(left // 2), bytes(left - left // 2)]),
+                lambda left: os.sendfile(one.fileno(), file.fileno(), size - left, left),
+            ):
+                left = size
+                while left:
+                    left -= send(left)
+            is_at(sim, HOUR)
+
+    together(read, write)
+    assert sum(got) == 3 * size
+
+
+@simulated
 def test_files_of_sockets_wait(sim):
     one, other = socket.socketpair()
     with one, other:
@@ -717,6 +771,21 @@ def test_chance_is_the_same_in_each_run(sim):
     assert len(set(drawn)) == len(drawn)
     Kept.drawn.add(tuple(drawn))
     assert len(Kept.drawn) == 1, Kept.drawn
+
+
+@simulated
+def test_locks_for_processes_are_for_threads_too(sim):
+    lock, line = multiprocessing.get_context("fork").Lock(), multiprocessing.get_context("fork").SimpleQueue()
+    got = []
+
+    def enter():
+        with lock:
+            assert lock.acquire(timeout=60) is False
+            line.put(sim.now)
+        got.append(line.get())
+
+    together(enter, enter)
+    assert [round(at) for at in got] == [60, 120]
 
 
 @simulated
@@ -912,6 +981,8 @@ def test_other_processes_are_refused(sim):
         lambda: os.popen("true"),
         lambda: os.execv("/bin/true", ["true"]),
     ]
+    for method in ("fork", "spawn", "forkserver"):
+        calls.append(multiprocessing.get_context(method).Process(target=print).start)
     for call in calls:
         with raises(testing.NotSimulated, "unittest.mock", "one process"):
             call()
@@ -942,6 +1013,14 @@ def test_the_network_is_refused(sim):
         for call in calls:
             with raises(testing.NotSimulated, "127.0.0.1"):
                 call()
+        # Here Python asks for the address before it says what it is about to do.
+        with raises(socket.gaierror, "127.0.0.1"):
+            one.connect(("example.com", 80))
+        # Below Python there is no exception of ours, but no wait either.
+        address = struct.pack("=HHBBBB8x", socket.AF_INET, socket.htons(80), 10, 0, 0, 1)
+        libc = ctypes.CDLL(None, use_errno=True)
+        assert libc.connect(one.fileno(), address, len(address)) == -1
+        assert ctypes.get_errno() == errno.ENETUNREACH
         # What is here is not.
         assert socket.getaddrinfo("127.0.0.1", 80, type=socket.SOCK_STREAM)[0][4] == ("127.0.0.1", 80)
         assert socket.gethostbyname("localhost") == "127.0.0.1"
@@ -957,7 +1036,6 @@ class Shared:
     condition = threading.Condition()
     line = queue.Queue()
     simple = queue.SimpleQueue()
-    mutex = ctypes.create_string_buffer(64)
 
 
 def abandoned(*bodies):
@@ -1042,6 +1120,8 @@ def test_one_that_catches_everything_ends_too(sim):
 
 @simulated
 def test_a_mutex_of_c_that_is_held_at_the_end(sim):
+    # Those of the run before have ended.
+    assert threading.active_count() == 1
     held = ctypes.create_string_buffer(64)
 
     def hold():
@@ -1061,6 +1141,7 @@ def test_a_mutex_of_c_that_is_held_at_the_end(sim):
 
 @simulated
 def test_threads_that_the_end_comes_for_in_the_middle(sim):
+    assert threading.active_count() == 1
     def work():
         numbers = []
         while True:
@@ -1071,3 +1152,53 @@ def test_threads_that_the_end_comes_for_in_the_middle(sim):
     abandoned(work, work)
     sim.advance(0.01)
     assert threading.active_count() == 3
+
+
+@simulated
+def test_loops_that_wait_end_with_the_run(sim):
+    assert threading.active_count() == 1
+    never = []
+
+    def spin():
+        while not never:
+            pass
+
+    def watch():
+        while time.time() < 1e12:
+            pass
+
+    abandoned(spin, watch)
+    sim.advance(0.005)
+    assert threading.active_count() == 3
+
+
+@simulated
+def test_threads_that_hand_things_round_end_with_the_run(sim):
+    assert threading.active_count() == 1
+    one, other = queue.Queue(), queue.SimpleQueue()
+
+    def turn(take, give):
+        while True:
+            give.put(take.get() + 1)
+            time.sleep(0.01)
+
+    abandoned(lambda: turn(one, other), lambda: turn(other, one))
+    one.put(0)
+    sim.advance(0.1)
+
+
+class Pool:
+    """Outlives runs, as a pool of a program does."""
+
+    threads = []
+
+
+@testing.simulate(seeds=5)
+def test_a_thread_may_be_joined_in_a_later_run(sim):
+    for thread in Pool.threads:
+        thread.join()
+        assert not thread.is_alive()
+    Pool.threads = [threading.Thread(target=time.sleep, args=(at,), daemon=True) for at in (1, HOUR)]
+    for thread in Pool.threads:
+        thread.start()
+    sim.advance(2)
