@@ -11,7 +11,7 @@ from handwound.testing._errors import Failed, Unsupported
 
 ADDR_NO_RANDOMIZE = 0x0040000
 # Of what it wrote, if it died without a word.
-TAIL_LINES = 60
+TAIL_LINES = 150
 # It finds what this process has found, whatever the current folder is.
 BEGINNING = """\
 import json, os, sys
