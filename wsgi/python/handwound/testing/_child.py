@@ -6,6 +6,7 @@ import gc
 import io
 import itertools
 import json
+import linecache
 import os
 import random
 import sys
@@ -160,6 +161,8 @@ class Runs:
         self.count += 1
         if self.count % COLLECT_EVERY == 0:
             gc.collect()
+        # Whether a traceback reads a file must not depend on those before.
+        linecache.clearcache()
         self.rewind.apply()
         random.seed(0)
         number_threads_anew()

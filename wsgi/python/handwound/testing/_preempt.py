@@ -183,13 +183,15 @@ class Traced:
                     here = frame.f_lasti
                     following = table.get(last)
                     last = here
+                    inlined = me in called
+                    if inlined:
+                        called.discard(me)
                     if every:
                         event(code, here)
-                    elif following is not None and (here == following or following < 0 and here != -following):
-                        if me in called:
-                            called.discard(me)
-                        else:
-                            event(code, here)
+                    elif following is not None and not inlined and (
+                        here == following or following < 0 and here != -following
+                    ):
+                        event(code, here)
                 return local
 
             return local

@@ -170,9 +170,11 @@ const ATTEMPTS_MAX: u32 = 4;
 const WARM_UP_RUNS: usize = 2;
 
 impl Test<'_> {
-    fn warm_up(&self) {
-        for _ in 0..WARM_UP_RUNS {
-            let sim = Sim::new(Choices::calm());
+    /// Also by the run of a seed, which goes where the run that is to be had again went.
+    fn warm_up(&self, seed: Option<u64>) {
+        let calm = (0..WARM_UP_RUNS).map(|_| Choices::calm());
+        for choices in calm.chain(seed.map(|seed| Choices::seed(seed).unrecorded())) {
+            let sim = Sim::new(choices);
             // How it ends does not matter yet.
             let _ = catch_unwind(AssertUnwindSafe(|| self.run(&sim)));
         }
@@ -247,10 +249,11 @@ pub(crate) fn explore<'py>(
     if !["random", "pct", "bounded", "all", "answers", "replay"].contains(&how) {
         return Err(PyValueError::new_err(format!("no such search: {how:?}")));
     }
+    let (seed, replay) = warm_replay(replay);
     let test = Test { application: app.as_ref(), workers, test: &test, rough };
     // The interpreter is free where the world is driven, and at the end of a run.
     let outcome = py.detach(|| {
-        test.warm_up();
+        test.warm_up(seed);
         let mut seeds = seeds;
         let mut skipped = 0;
         for attempt in 1.. {
@@ -269,8 +272,11 @@ pub(crate) fn explore<'py>(
             failure.run += skipped;
             // Where it went the first time the program did what it does once only (an import, a cache), so that the same
             // choices lead elsewhere now: it is looked for again from there.
-            if attempt == ATTEMPTS_MAX || failure.notes.is_empty() || how == "replay" {
+            if attempt == ATTEMPTS_MAX || failure.notes.is_empty() {
                 return outcome;
+            }
+            if how == "replay" {
+                test.warm_up(seed);
             }
             if how == "random" {
                 let before = usize::try_from(failure.run - skipped - 1).unwrap_or(0).min(seeds.len());
@@ -288,6 +294,13 @@ pub(crate) fn explore<'py>(
         }
         Err(failure) => {
             describe(&found, &failure)?;
+            // A replay is had in another process, which has to go to the same places first.
+            let of = failure.origin.strip_prefix("seed ").and_then(|rest| rest.split([' ', ',']).next());
+            if let (false, "random", Some(seed)) = (failure.replay.is_empty(), how, of) {
+                found.set_item("replay", format!("{seed}@{}", failure.replay))?;
+            } else if let Some(seed) = seed {
+                found.set_item("replay", format!("{seed}@{}", failure.replay))?;
+            }
             if !failure.replay.is_empty() {
                 // Once more, to be looked at.
                 let timeline = py.detach(|| timeline_of(&test, &failure.replay));
@@ -296,6 +309,14 @@ pub(crate) fn explore<'py>(
         }
     }
     Ok(found)
+}
+
+/// A replay, and the seed of the run that it was made of.
+fn warm_replay(text: &str) -> (Option<u64>, &str) {
+    match text.split_once('@') {
+        Some((seed, line)) if seed.parse::<u64>().is_ok() => (seed.parse().ok(), line),
+        _ => (None, text),
+    }
 }
 
 /// The run of a replay, as a page for a browser.
