@@ -155,27 +155,21 @@ class Traced:
     def begin(self) -> None:
         from handwound import _native
 
-        event, watched, every, is_inlined = _native.event, self.watched, self.every, _native.is_inlined
+        event, every, has_called, forget = _native.event, self.every, _native.has_called, _native.forget_frame
         ends, jumps = switching(sys.version_info[:2])
         tables: Dict[CodeType, Dict[int, int]] = {}
+        # 3.11 runs a Python function that Python code calls in the same loop, and does not look when it has returned.
         inlines = sys.version_info[:2] == (3, 11)
-        # Frames that have just called a function without a look at its end.
-        called: Set[int] = set()
 
-        def trace(frame: FrameType, what: str, arg: Any) -> Any:
+        def begin(frame: FrameType) -> Any:
             code = frame.f_code
-            if inlines and is_inlined(frame):
-                called.add(id(frame.f_back))
-            if not watched(code):
-                return None
             frame.f_trace_opcodes = True
             frame.f_trace_lines = False
             event(code, max(frame.f_lasti, 0))
             table = tables.get(code)
             if table is None:
                 table = tables[code] = looks_in(code, ends, jumps)
-            last, me = -1, id(frame)
-            called.discard(me)
+            last = -1
 
             def local(frame: FrameType, what: str, arg: Any) -> Any:
                 nonlocal last
@@ -183,21 +177,23 @@ class Traced:
                     here = frame.f_lasti
                     following = table.get(last)
                     last = here
-                    inlined = me in called
-                    if inlined:
-                        called.discard(me)
+                    # The mark is taken off also where nobody looks.
+                    inlined = inlines and has_called(frame)
                     if every:
                         event(code, here)
                     elif following is not None and not inlined and (
                         here == following or following < 0 and here != -following
                     ):
                         event(code, here)
+                elif what == "return" and inlines:
+                    forget(frame)
                 return local
 
             return local
 
-        _native.trace_threads(trace)
-        threading.settrace(trace)
+        _native.begin_tracing(self.watched, begin)
+        _native.trace_threads(_native.trace)
+        threading.settrace(_native.trace)
 
     def end(self) -> None:
         from handwound import _native

@@ -23,7 +23,7 @@ use pyo3::exceptions::{PyAssertionError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
-pub(crate) use self::frames::is_inlined;
+pub(crate) use self::frames::{begin_tracing, forget_frame, has_called, trace};
 pub(crate) use self::place::{event, set_over};
 pub(crate) use self::world::{SimulatedClient, World};
 
