@@ -468,7 +468,12 @@ fn lock_mutex(inside: &Inside, mutex: *mut Opaque, until: u64) -> c_int {
 }
 
 /// Locks something by the function that tries to.
-fn lock_by(inside: &Inside, lock: *mut Opaque, until: u64, attempt: unsafe extern "C" fn(*mut Opaque) -> c_int) -> c_int {
+fn lock_by(
+    inside: &Inside,
+    lock: *mut Opaque,
+    until: u64,
+    attempt: unsafe extern "C" fn(*mut Opaque) -> c_int,
+) -> c_int {
     const EBUSY: c_int = 16;
     loop {
         // SAFETY: the caller of the function that this stands for gave such a lock. It never blocks.
@@ -1089,8 +1094,7 @@ shadows! {
     fn gai_strerror(error: c_int) -> *const c_char => |inside, real| {
         let _ = &inside;
         match error {
-            EAI_ELSEWHERE => c"a simulation has no network but this machine's own, and looks up no names: serve a stand-in on 127.0.0.1"
-                .as_ptr(),
+            EAI_ELSEWHERE => c"a simulation has no network but this machine's own: serve a stand-in on 127.0.0.1".as_ptr(),
             // SAFETY: has no conditions.
             _ => unsafe { real(error) },
         }

@@ -1,6 +1,8 @@
 //! Where a thread is in its Python code, and where it may be left in the middle.
 
 use std::cell::{Cell, RefCell};
+use std::ffi::{c_int, c_void};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use handwound_testkit::Waited;
 use pyo3::ffi;
@@ -35,6 +37,19 @@ pub(crate) fn set_over(py: Python<'_>, over: Bound<'_, PyType>) {
     let _ = OVER.set(py, over.unbind());
 }
 
+/// The interpreter has been asked to call [`raise_over`].
+static IS_PENDING: AtomicBool = AtomicBool::new(false);
+
+/// Called by the interpreter on its main thread, which is the test's own.
+extern "C" fn raise_over(_: *mut c_void) -> c_int {
+    IS_PENDING.store(false, Ordering::Relaxed);
+    // SAFETY: the interpreter calls this attached.
+    let Some(over) = OVER.get(unsafe { Python::assume_attached() }) else { return 0 };
+    // SAFETY: attached, and an exception class.
+    unsafe { ffi::PyErr_SetNone(over.as_ptr()) };
+    -1
+}
+
 /// Has the Python code of the calling thread raise, as soon as it goes on.
 pub(super) fn interrupt() {
     if IS_INTERRUPTED.replace(true) {
@@ -48,7 +63,12 @@ pub(super) fn interrupt() {
     unsafe {
         if !ffi::PyGILState_GetThisThreadState().is_null() {
             let ensured = ffi::PyGILState_Ensure();
-            if let Some(over) = OVER.get(Python::assume_attached()) {
+            if !is_simulated() {
+                // Some waits in C, as `Thread.join` of 3.13, begin again until such a call fails.
+                if !IS_PENDING.swap(true, Ordering::Relaxed) {
+                    ffi::Py_AddPendingCall(Some(raise_over), std::ptr::null_mut());
+                }
+            } else if let Some(over) = OVER.get(Python::assume_attached()) {
                 ffi::PyThreadState_SetAsyncExc(bridge::ident() as _, over.as_ptr());
             }
             ffi::PyGILState_Release(ensured);

@@ -30,7 +30,7 @@ def reports(*texts):
     return mark
 
 
-@reports("AssertionError: assert counter", "(save)", "left at failing_world.py", "goes on at", "--replay=", "@v1:", ".html")
+@reports("AssertionError: assert counter", "left at failing_world.py", "goes on at", "--replay=", "@v1:", ".html")
 @testing.simulate(app=app, seeds=500)
 def test_a_lost_update_is_found_by_chance(sim):
     answers = sim.get("/a"), sim.get("/b")

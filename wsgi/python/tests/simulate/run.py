@@ -68,7 +68,7 @@ def main(wanted):
     if not count:
         print("no such test")
         return 2
-    print("Python %s: %d simulated tests, %d wrong%s" % (sys.version.split()[0], count, len(bad), "".join("\n  " + n for n in bad)))
+    print("Python %s: %d simulated tests, %d wrong" % (sys.version.split()[0], count, len(bad)), *bad, sep="\n  ")
     return 1 if bad else 0
 
 

@@ -757,7 +757,8 @@ def test_two_threads_log(sim):
     together(lambda: tell("a"), lambda: tell("b"))
     lines = stream.getvalue().splitlines()
     assert len(lines) == 6
-    assert [sorted(line[6:] for line in lines[at : at + 2]) for at in (0, 2, 4)] == [["a 0", "b 0"], ["a 1", "b 1"], ["a 2", "b 2"]]
+    told = [sorted(line[6:] for line in lines[at : at + 2]) for at in (0, 2, 4)]
+    assert told == [["a 0", "b 0"], ["a 1", "b 1"], ["a 2", "b 2"]]
     hours = [int(line[:2]) for line in lines]
     assert (hours[2] - hours[0]) % 24 == 1 and (hours[4] - hours[0]) % 24 == 2
 
