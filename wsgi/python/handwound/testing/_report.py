@@ -59,11 +59,14 @@ def text(
 
 def timeline(function: Callable[..., Any], page: Optional[str]) -> Optional[str]:
     """Writes the page of a run, unless HANDWOUND_TIMELINE is ``off``; where to."""
-    asked = os.environ.get("HANDWOUND_TIMELINE") or os.path.join(tempfile.gettempdir(), "handwound")
+    asked = os.environ.get("HANDWOUND_TIMELINE", "")
     if page is None or asked.lower() in ("off", "0", "no", "false"):
         return None
-    file = asked if asked.endswith(".html") else os.path.join(asked, re.sub(r"[^\w.-]+", "-", "%s.%s" % (function.__module__, function.__qualname__)) + ".html")
     try:
+        # Where there is no such folder at all, this says so by an exception.
+        folder = asked or os.path.join(tempfile.gettempdir(), "handwound")
+        name = re.sub(r"[^\w.-]+", "-", "%s.%s" % (function.__module__, function.__qualname__))
+        file = folder if folder.endswith(".html") else os.path.join(folder, name + ".html")
         os.makedirs(os.path.dirname(os.path.abspath(file)), exist_ok=True)
         with open(file, "w", encoding="utf-8") as output:
             output.write(page)
