@@ -1119,6 +1119,18 @@ shadows! {
         moving(&inside, unsafe { real(fd) } as isize) as c_int
     }
 
+    // What the other descriptor stood for is closed by these.
+
+    fn dup2(fd: c_int, other: c_int) -> c_int => |inside, real| {
+        // SAFETY: the caller keeps the conditions of the real function.
+        moving(&inside, unsafe { real(fd, other) } as isize) as c_int
+    }
+
+    fn dup3(fd: c_int, other: c_int, flags: c_int) -> c_int => |inside, real| {
+        // SAFETY: as above.
+        moving(&inside, unsafe { real(fd, other, flags) } as isize) as c_int
+    }
+
     fn poll(entries: *mut pollfd, count: u64, millis: c_int) -> c_int => |inside, real| {
         // SAFETY: the caller gives the entries.
         await_any(&inside, after(&inside, millis), || unsafe { real(entries, count, 0) })

@@ -231,7 +231,7 @@ def number_threads_anew() -> None:
     # for it.
     active: Dict[int, threading.Thread] = threading._active  # type: ignore[attr-defined]
     for number, thread in list(active.items()):
-        if isinstance(thread, threading._DummyThread):  # type: ignore[attr-defined]
+        if isinstance(thread, threading._DummyThread):
             del active[number]
     if hasattr(threading, "_counter"):
         count = itertools.count(1)

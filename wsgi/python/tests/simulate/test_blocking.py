@@ -1272,6 +1272,23 @@ def test_reads_that_never_wait(sim):
 
 
 @simulated
+def test_the_end_comes_also_where_a_descriptor_becomes_another(sim):
+    reading, writing = os.pipe()
+    nothing, got = os.open(os.devnull, os.O_WRONLY), []
+
+    def replace():
+        time.sleep(HOUR)
+        os.dup2(nothing, writing)
+        time.sleep(HOUR)
+        os.dup2(nothing, reading, inheritable=False)
+
+    together(lambda: got.append(os.read(reading, 1)), replace)
+    assert got == [b""]
+    for descriptor in (reading, writing, nothing):
+        os.close(descriptor)
+
+
+@simulated
 def test_counters_of_events(sim):
     if not hasattr(os, "eventfd"):
         return
