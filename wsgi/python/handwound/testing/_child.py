@@ -21,6 +21,8 @@ from handwound.testing._options import Options
 from handwound.testing._rewind import Rewind
 from handwound.testing._sim import Sim
 
+# Before the number of the descriptor that stands for the library.
+PRELOADED = "/proc/self/fd/"
 # Garbage is collected between runs, not in them, after so many.
 COLLECT_EVERY = 20
 # How often the watchdog is wound, in seconds of real time.
@@ -34,11 +36,13 @@ def prepare() -> Optional[int]:
     if results is None:
         return None
     os.environ.pop("HANDWOUND_SYS_PATH", None)
-    library, _, others = os.environ.pop("LD_PRELOAD", "").partition(" ")
+    preloaded = os.environ.pop("LD_PRELOAD", "").replace(":", " ").split()
+    others = [name for name in preloaded if not name.startswith(PRELOADED)]
     if others:
-        os.environ["LD_PRELOAD"] = others
-    # It has been loaded, and is not needed as a file.
-    os.close(int(os.path.basename(library)))
+        os.environ["LD_PRELOAD"] = " ".join(others)
+    for name in set(preloaded) - set(others):
+        # It has been loaded, and is not needed as a file.
+        os.close(int(name[len(PRELOADED):]))
     os.set_inheritable(int(results), False)
     return int(results)
 
@@ -218,8 +222,8 @@ def let_go_of_threads(before: Set[threading.Thread]) -> None:
         # Up to 3.12, and from 3.13 on.
         if hasattr(threading, "_shutdown_locks"):
             threading._shutdown_locks.discard(getattr(thread, "_tstate_lock", None))
-        elif hasattr(thread, "_handle"):
-            thread._handle._set_done()
+        elif hasattr(threading, "_thread_shutdown"):
+            threading._thread_shutdown = lambda: None
         executors = sys.modules.get("concurrent.futures.thread")
         if executors is not None:
             executors._threads_queues.pop(thread, None)

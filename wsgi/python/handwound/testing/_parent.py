@@ -8,6 +8,7 @@ import subprocess
 import sys
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
+from handwound.testing import _child
 from handwound.testing._errors import Failed, Unsupported
 
 ADDR_NO_RANDOMIZE = 0x0040000
@@ -51,7 +52,7 @@ def start(
             file.write(native.shadow_library())
         variables = dict(os.environ if environ is None else environ)
         variables.update(
-            LD_PRELOAD=("/proc/self/fd/%d %s" % (library, variables.get("LD_PRELOAD", ""))).strip(),
+            LD_PRELOAD=("%s%d %s" % (_child.PRELOADED, library, variables.get("LD_PRELOAD", ""))).strip(),
             PYTHONHASHSEED="0",
             PYTHONFAULTHANDLER="1",
             RUST_MIN_STACK=str(STACK_BYTES),
