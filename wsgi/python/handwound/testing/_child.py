@@ -196,11 +196,25 @@ def told(error: BaseException) -> str:
     return "%s\n%s" % (what, "".join(lines))
 
 
+_numbers = itertools.count()
+
+
+def hash_of_thread(thread: threading.Thread) -> int:
+    """Threads are hashed by when that was asked first, and not by their address: executors join them in the order of a
+    set."""
+    number = thread.__dict__.get("_handwound_number")
+    if number is None:
+        number = thread.__dict__["_handwound_number"] = next(_numbers)
+    return int(number)
+
+
 def number_threads_anew() -> None:
     """Thread-1, Thread-2 and so on begin at 1 in each run."""
+    global _numbers
+    _numbers = itertools.count()
+    threading.Thread.__hash__ = hash_of_thread  # type: ignore[assignment]
     if hasattr(threading, "_counter"):
-        count = itertools.count(1)
-        threading._counter = count.__next__
+        threading._counter = itertools.count(1).__next__
     executors = sys.modules.get("concurrent.futures.thread")
     if executors is not None:
         executors.ThreadPoolExecutor._counter = itertools.count().__next__

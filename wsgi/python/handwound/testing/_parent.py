@@ -88,6 +88,8 @@ def outcome(status: int, written: str, found: Dict[str, Any]) -> None:
         cut = ["... %d lines more" % (len(lines) - TAIL_LINES)] if len(lines) > TAIL_LINES else []
         how = "by signal %d" % -status if status < 0 else "with status %d" % status
         text = "\n".join(["  " + line for line in cut + lines[-TAIL_LINES:]])
+        if "Timeout (" in written:
+            how += ", by its watchdog (`watchdog=` says after how many seconds of real time)"
         raise Failed("the process of the simulation ended %s, and had written:\n%s" % (how, text or "  nothing"))
 
 
@@ -120,7 +122,8 @@ class settled:
         # Where this is not allowed (some containers), addresses differ, and so does what is sorted by them.
         personality(self.persona | ADDR_NO_RANDOMIZE)
         self.processors = os.sched_getaffinity(0)
-        os.sched_setaffinity(0, {max(self.processors)})
+        # Tests that run side by side, in processes of their own, should not share it.
+        os.sched_setaffinity(0, {sorted(self.processors)[os.getpid() % len(self.processors)]})
 
     def __exit__(self, *error: Any) -> None:
         os.sched_setaffinity(0, self.processors)
