@@ -114,6 +114,15 @@ def supported() -> Any:
     return _native
 
 
+def why_not() -> Optional[str]:
+    """Why there are no simulations here; None where there are."""
+    try:
+        supported()
+    except Unsupported as why:
+        return str(why)
+    return None
+
+
 class settled:
     """While a process is started: what it has from birth. Addresses are the same each time, and it has one processor."""
 
