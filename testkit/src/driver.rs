@@ -51,7 +51,7 @@ fn key(world: &Shared) -> usize {
 }
 
 /// The task of `world` that is calling, if it is one.
-fn current(world: &Shared) -> Option<u32> {
+pub(crate) fn current(world: &Shared) -> Option<u32> {
     CURRENT.get().filter(|(of, _)| *of == key(world)).map(|(_, task)| task)
 }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use handwound_reactor::{SharedId, Time};
 
-use crate::driver::{act_foreign, as_task};
+use crate::driver::{act_foreign, as_task, current};
 use crate::family::Family;
 use crate::faults::Call;
 use crate::reactor::date;
@@ -36,6 +36,8 @@ pub enum Waited {
 pub struct Foreign {
     world: Arc<Shared>,
     gate: u32,
+    /// None for the test itself.
+    task: Option<u32>,
 }
 
 impl fmt::Debug for Foreign {
@@ -96,7 +98,8 @@ impl SimThreads {
     pub fn foreign(&self) -> Foreign {
         let world = Arc::clone(self.world());
         let gate = world.with(|w| w.new_gate("a wait"));
-        Foreign { world, gate }
+        let task = current(&world);
+        Foreign { world, gate, task }
     }
 }
 
@@ -116,6 +119,23 @@ impl Foreign {
             Some(false) => Waited::TimedOut,
             None => Waited::Over,
         }
+    }
+
+    /// What this thread waits for from now on, and who has that: for reports of who waits for whom. `None` where nobody
+    /// can say; a thread that waits for what it has itself waits for somebody to take it away.
+    pub fn awaits(&self, what: Option<(SharedId, Option<&Foreign>)>) {
+        self.world.with(|w| {
+            w.holds.gate_is_at(self.gate, what.map(|(shared, _)| shared));
+            if let Some((shared, holder)) = what {
+                let holder = holder.and_then(|holder| holder.task).filter(|&task| Some(task) != self.task);
+                w.holds.hold(shared, holder);
+            }
+        });
+    }
+
+    /// This thread has something that others wait for, or lets go of it.
+    pub fn holds(&self, shared: SharedId, held: bool) {
+        self.world.with(|w| w.holds.hold(shared, self.task.filter(|_| held)));
     }
 
     /// Ends a wait of this thread, or the next one.

@@ -10,6 +10,8 @@ pub struct Hooks {
     pub date: extern "C" fn() -> u64,
     /// The calling thread is about to wait for this object: who notifies it from now on wakes the thread.
     pub enlist: extern "C" fn(object: usize),
+    /// The calling thread has a lock, or it has let go of it (0): for reports of who waits for whom.
+    pub hold: extern "C" fn(object: usize, held: u32),
     /// Waits for what was enlisted, until a time ([`NEVER`] for without end). `how` is a [`Kind`] as a number.
     pub wait: extern "C" fn(how: u32, until: u64) -> u32,
     /// Wakes one of those who wait for this object, or all.

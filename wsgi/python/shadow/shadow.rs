@@ -87,7 +87,6 @@ unsafe extern "C" {
     fn sched_yield() -> c_int;
     fn pthread_attr_getdetachstate(attributes: *const c_void, state: *mut c_int) -> c_int;
     fn pthread_attr_setdetachstate(attributes: *mut c_void, state: c_int) -> c_int;
-    fn sem_trywait(semaphore: *mut Opaque) -> c_int;
     fn pthread_mutex_trylock(mutex: *mut Opaque) -> c_int;
     fn pthread_rwlock_tryrdlock(lock: *mut Opaque) -> c_int;
     fn pthread_rwlock_trywrlock(lock: *mut Opaque) -> c_int;
@@ -453,6 +452,7 @@ fn await_semaphore(inside: &Inside, semaphore: *mut Opaque, until: u64) -> c_int
     loop {
         // SAFETY: the caller of the function that this stands for gave a semaphore. It never blocks.
         if unsafe { sem_trywait(semaphore) } == 0 {
+            (inside.hooks.hold)(semaphore as usize, 1);
             return 0;
         }
         if inside.now() >= until {
@@ -468,6 +468,15 @@ fn await_semaphore(inside: &Inside, semaphore: *mut Opaque, until: u64) -> c_int
 }
 
 shadows! {
+    fn sem_trywait(semaphore: *mut Opaque) -> c_int => |inside, real| {
+        // SAFETY: the caller gives a semaphore.
+        let result = unsafe { real(semaphore) };
+        if result == 0 {
+            (inside.hooks.hold)(semaphore as usize, 1);
+        }
+        result
+    }
+
     fn sem_wait(semaphore: *mut Opaque) -> c_int => |inside, real| {
         let _ = real;
         await_semaphore(&inside, semaphore, NEVER)
@@ -490,6 +499,7 @@ shadows! {
     fn sem_post(semaphore: *mut Opaque) -> c_int => |inside, real| {
         // SAFETY: the caller gives a semaphore.
         let result = unsafe { real(semaphore) };
+        (inside.hooks.hold)(semaphore as usize, 0);
         inside.notify(semaphore as usize, false);
         result
     }

@@ -42,8 +42,8 @@ pub mod _native {
     #[cfg(all(feature = "simulation", target_os = "linux", target_env = "gnu"))]
     #[pymodule_export]
     use crate::simulate::{
-        SimulatedClient, World, begin_tracing, event, explore, for_real, forget_frame, has_called, install_shadow, set_over,
-        shadow_library, trace, trace_threads,
+        SimulatedClient, World, begin_tracing, event, explore, for_real, forget_frame, has_called, install_shadow,
+        set_over, shadow_library, trace, trace_threads,
     };
     #[pymodule_export]
     use crate::web::{Exchange, WsgiApplication};

@@ -4,6 +4,7 @@
 #![cfg(all(target_os = "linux", target_env = "gnu"))]
 #![allow(clippy::unwrap_used)]
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -44,6 +45,10 @@ fn run(python: &str, script: &str, more: &[&str]) {
         .unwrap();
     let (out, err) = (String::from_utf8_lossy(&ended.stdout), String::from_utf8_lossy(&ended.stderr));
     println!("{out}{err}");
+    for skipped in out.lines().filter(|line| line.starts_with("SKIPPED")) {
+        // Past the test harness, which would swallow it.
+        let _ = writeln!(std::io::stderr(), "{skipped}");
+    }
     assert!(ended.status.success(), "{script} ended with {}", ended.status);
 }
 

@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 import traceback
-from typing import Any, Callable, Dict, List, Optional, Set, Tuple
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from handwound.testing import _guard, _preempt, _report, _stacks
 from handwound.testing._errors import Failed, SimulationOver
@@ -109,7 +109,7 @@ class Runs:
         how = "replay" if options.replay else options.search
         app = None if options.app is None else self.served(options.app)
         self.preempt.begin()
-        before = set(threading.enumerate())
+        before = threading.enumerate()
         try:
             return dict(_native.explore(
                 self.one, app, options.workers, how, options.given, options.depth, options.replay or "",
@@ -214,11 +214,13 @@ def told(error: BaseException) -> str:
     return "%s\n%s" % (what, "".join(lines))
 
 
-def let_go_of_threads(before: Set[threading.Thread]) -> None:
+def let_go_of_threads(before: List[threading.Thread]) -> None:
     """Threads that have not ended with their run, as those that catch whatever is raised, stand still for good: the
     process does not wait for them when it ends."""
     active: Dict[int, threading.Thread] = threading._active  # type: ignore[attr-defined]
-    for thread in set(active.copy().values()) - before:
+    for thread in active.copy().values():
+        if thread in before or thread.daemon:
+            continue
         # Up to 3.12, and from 3.13 on.
         if hasattr(threading, "_shutdown_locks"):
             threading._shutdown_locks.discard(getattr(thread, "_tstate_lock", None))
@@ -229,6 +231,18 @@ def let_go_of_threads(before: Set[threading.Thread]) -> None:
             executors._threads_queues.pop(thread, None)
 
 
+_numbers = itertools.count()
+
+
+def hash_of_thread(thread: threading.Thread) -> int:
+    """Threads are hashed by when that was asked first, and not by their address: executors join them in the order of a
+    set."""
+    number = thread.__dict__.get("_handwound_number")
+    if number is None:
+        number = thread.__dict__["_handwound_number"] = next(_numbers)
+    return int(number)
+
+
 def number_threads_anew() -> None:
     """Thread-1, Thread-2 and so on begin at 1 in each run."""
     # A thread that Python has not started may be given the number in memory of one of the run before, and is then taken
@@ -237,9 +251,11 @@ def number_threads_anew() -> None:
     for number, thread in list(active.items()):
         if isinstance(thread, threading._DummyThread):
             del active[number]
+    global _numbers
+    _numbers = itertools.count()
+    threading.Thread.__hash__ = hash_of_thread  # type: ignore[assignment]
     if hasattr(threading, "_counter"):
-        count = itertools.count(1)
-        threading._counter = count.__next__
+        threading._counter = itertools.count(1).__next__
     executors = sys.modules.get("concurrent.futures.thread")
     if executors is not None:
         executors.ThreadPoolExecutor._counter = itertools.count().__next__

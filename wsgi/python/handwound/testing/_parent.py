@@ -89,6 +89,8 @@ def outcome(status: int, written: str, found: Dict[str, Any]) -> None:
         cut = ["... %d lines more" % (len(lines) - TAIL_LINES)] if len(lines) > TAIL_LINES else []
         how = "by signal %d" % -status if status < 0 else "with status %d" % status
         text = "\n".join(["  " + line for line in cut + lines[-TAIL_LINES:]])
+        if "Timeout (" in written:
+            how += ", by its watchdog (`watchdog=` says after how many seconds of real time)"
         raise Failed("the process of the simulation ended %s, and had written:\n%s" % (how, text or "  nothing"))
 
 
@@ -113,6 +115,15 @@ def supported() -> Any:
     return _native
 
 
+def why_not() -> Optional[str]:
+    """Why there are no simulations here; None where there are."""
+    try:
+        supported()
+    except Unsupported as why:
+        return str(why)
+    return None
+
+
 class settled:
     """While a process is started: what it has from birth. Addresses are the same each time, and it has one processor."""
 
@@ -121,9 +132,10 @@ class settled:
         # Where this is not allowed (some containers), addresses differ, and so does what is sorted by them.
         personality(self.persona | ADDR_NO_RANDOMIZE)
         self.processors = os.sched_getaffinity(0)
-        # The same is true of this: then it is slower.
+        # Tests that run side by side, in processes of their own, should not share it. Where this is not allowed, they are
+        # slower.
         with contextlib.suppress(OSError):
-            os.sched_setaffinity(0, {max(self.processors)})
+            os.sched_setaffinity(0, {sorted(self.processors)[os.getpid() % len(self.processors)]})
 
     def __exit__(self, *error: Any) -> None:
         with contextlib.suppress(OSError):

@@ -38,7 +38,7 @@ struct Shadow {
 
 static SHADOW: OnceLock<Shadow> = OnceLock::new();
 
-static HOOKS: Hooks = Hooks { now, date, enlist, wait, notify, spawn, join, detach, pass, random };
+static HOOKS: Hooks = Hooks { now, date, enlist, hold, wait, notify, spawn, join, detach, pass, random };
 
 /// Finds the library among what this process was started with, and tells it the hooks.
 ///
@@ -118,6 +118,9 @@ struct State {
     /// By object, in the order in which they came.
     waiting: HashMap<usize, VecDeque<Arc<Foreign>>>,
     started: u32,
+    /// Locks that somebody has waited for, and who has a lock.
+    locks: HashMap<usize, SharedId>,
+    holders: HashMap<usize, Arc<Foreign>>,
     chance: u64,
     /// What broke off on the test's own thread, inside of C code.
     broken: Option<Box<dyn Any + Send>>,
@@ -283,8 +286,20 @@ extern "C" fn wait(how: u32, until: u64) -> u32 {
             _ => "the interpreter",
         };
         let deadline = (until != NEVER).then(|| Time::ZERO + std::time::Duration::from_nanos(until));
-        let waited = place.wait(what, deadline, how == Kind::Essential as u32);
         let object = ME.with_borrow(|me| me.as_ref().map_or(0, |me| me.object));
+        if how == Kind::Lock as u32 {
+            let known = locked(&run.state).locks.get(&object).copied();
+            let shared = known.unwrap_or_else(|| run.threads.shared(what));
+            let holder = {
+                let mut state = locked(&run.state);
+                state.locks.insert(object, shared);
+                state.holders.get(&object).cloned()
+            };
+            place.awaits(Some((shared, holder.as_deref())));
+        } else {
+            place.awaits(None);
+        }
+        let waited = place.wait(what, deadline, how == Kind::Essential as u32);
         let mut state = locked(&run.state);
         if let Some(waiting) = state.waiting.get_mut(&object) {
             // Who was notified has been taken off; who was not must not be.
@@ -303,6 +318,21 @@ extern "C" fn wait(how: u32, until: u64) -> u32 {
             }
         }
     })
+}
+
+extern "C" fn hold(object: usize, held: u32) {
+    as_me((), |run, place| {
+        let mut state = locked(&run.state);
+        match held {
+            0 => drop(state.holders.remove(&object)),
+            _ => drop(state.holders.insert(object, Arc::clone(place))),
+        }
+        let waited_for = state.locks.get(&object).copied();
+        drop(state);
+        if let Some(shared) = waited_for {
+            place.holds(shared, held != 0);
+        }
+    });
 }
 
 extern "C" fn notify(object: usize, all: u32) {

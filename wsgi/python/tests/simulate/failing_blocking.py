@@ -20,7 +20,7 @@ def reports(*texts):
     return mark
 
 
-@reports("thread-1 is parked at gate `a lock`", "thread-2 is parked", "Thread-2", "(take)  with second:", "one.join()")
+@reports("deadlock at", "thread-1 is parked at gate `a lock`", "thread-2 has it", "Thread-2", "(take)  with second:", "one.join()")
 @testing.simulate(seeds=50)
 def test_two_locks_in_two_orders(sim):
     a, b = threading.Lock(), threading.Lock()

@@ -1,10 +1,12 @@
 """What a test has of its simulation: requests, clients of all kinds, the clock, choices, faults, searches, views."""
 
+import asyncio
 import errno
 import os
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 from handwound import testing
 from handwound.testing import _preempt
@@ -149,6 +151,17 @@ def test_each_run_can_be_had_again(sim):
     sim.get("/a"), sim.get("/b")
     sim.settle()
     assert counter["n"] == 2
+
+
+@testing.simulate(seeds=50, twice=True)
+def test_executors_and_tasks_can_be_had_again(sim):
+    async def all_of_them():
+        sleeps = [asyncio.sleep(number % 3, number) for number in range(6)]
+        return await asyncio.gather(*sleeps, asyncio.to_thread(lambda: 6))
+
+    assert asyncio.run(all_of_them()) == list(range(7))
+    with ThreadPoolExecutor(4) as pool:
+        assert sorted(pool.map(lambda number: 2 * number, range(8))) == list(range(0, 16, 2))
 
 
 @testing.simulate(app=app, seeds=1)

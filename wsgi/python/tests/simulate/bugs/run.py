@@ -97,6 +97,12 @@ def main() -> int:
     parser.add_argument("--all", type=int, metavar="N", help="so many runs of all corrected twins together, instead")
     options = parser.parse_args()
     sys.path.insert(0, FOLDER)
+    from handwound.testing import _parent
+
+    why = _parent.why_not()
+    if why is not None:
+        print("SKIPPED the seeded bugs: %s" % why)
+        return 0
     # Where modules are imported, here and in the processes of the simulations, this is read.
     os.environ["HANDWOUND_TWIN_RUNS"] = str(options.runs)
     for module, needs in MODULES:
