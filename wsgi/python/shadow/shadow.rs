@@ -13,14 +13,19 @@
 
 use std::cell::Cell;
 use std::ffi::{CStr, c_char, c_int, c_long, c_uint, c_void};
-use std::mem::transmute;
+use std::fs::File;
+use std::mem::{ManuallyDrop, transmute};
+use std::os::fd::FromRawFd;
+use std::os::unix::fs::MetadataExt;
 use std::ptr::null_mut;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
 include!("abi.rs");
 
 const EAGAIN: c_int = 11;
 const EINVAL: c_int = 22;
+const EINPROGRESS: c_int = 115;
 const ENETUNREACH: c_int = 101;
 const ETIMEDOUT: c_int = 110;
 /// What a wait for a descriptor fails with when the simulation is over. Not EINTR, at which Python waits again.
@@ -30,6 +35,8 @@ const PTHREAD_CREATE_DETACHED: c_int = 1;
 const F_GETFL: c_int = 3;
 const F_SETFL: c_int = 4;
 const O_NONBLOCK: c_int = 0o4000;
+const O_ACCMODE: c_int = 3;
+const O_WRONLY: c_int = 1;
 const POLLIN: i16 = 1;
 const POLLOUT: i16 = 4;
 const MSG_DONTWAIT: c_int = 0x40;
@@ -84,6 +91,7 @@ unsafe extern "C" {
     fn pthread_rwlock_tryrdlock(lock: *mut Opaque) -> c_int;
     fn pthread_rwlock_trywrlock(lock: *mut Opaque) -> c_int;
     fn pthread_self() -> usize;
+    fn getsockopt(fd: c_int, level: c_int, name: c_int, value: *mut c_void, length: *mut c_uint) -> c_int;
 }
 
 const RTLD_NEXT: *mut c_void = -1_isize as *mut c_void;
@@ -93,6 +101,9 @@ const RTLD_NEXT: *mut c_void = -1_isize as *mut c_void;
 static HOOKS: AtomicPtr<Hooks> = AtomicPtr::new(null_mut());
 /// How many threads wait for anything, so that who lets go of a lock need not ask whether somebody wants it.
 static WAITERS: AtomicUsize = AtomicUsize::new(0);
+
+/// What this process was started with for its output: another process reads it, so that it gets room in real time only.
+static OUTPUTS: OnceLock<[Option<(u64, u64)>; 2]> = OnceLock::new();
 
 thread_local! {
     static PART: Cell<bool> = const { Cell::new(false) };
@@ -106,6 +117,7 @@ thread_local! {
 /// `hooks` points to hooks that are never freed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn handwound_shadow_install(hooks: *const Hooks) {
+    let _ = OUTPUTS.set([1, 2].map(identity));
     HOOKS.store(hooks.cast_mut(), Ordering::Release);
 }
 
@@ -220,20 +232,28 @@ impl Inside {
         Some(Inside { hooks })
     }
 
+    // None of these three changes errno: neither do the functions of locks, in practice.
+
     fn enlist(&self, object: usize) {
+        let error = errno();
         WAITERS.fetch_add(1, Ordering::Relaxed);
         (self.hooks.enlist)(object);
+        fail(error);
     }
 
     fn wait(&self, kind: Kind, until: u64) -> u32 {
+        let error = errno();
         let how = (self.hooks.wait)(kind as u32, until);
         WAITERS.fetch_sub(1, Ordering::Relaxed);
+        fail(error);
         how
     }
 
     fn notify(&self, object: usize, all: bool) {
         if WAITERS.load(Ordering::Relaxed) > 0 {
+            let error = errno();
             (self.hooks.notify)(object, u32::from(all));
+            fail(error);
         }
     }
 
@@ -270,7 +290,10 @@ impl Drop for Inside {
 }
 
 fn nanos_of(time: &timespec) -> u64 {
-    u64::try_from(time.seconds).unwrap_or(0).saturating_mul(SECOND).saturating_add(u64::try_from(time.nanos).unwrap_or(0))
+    u64::try_from(time.seconds)
+        .unwrap_or(0)
+        .saturating_mul(SECOND)
+        .saturating_add(u64::try_from(time.nanos).unwrap_or(0))
 }
 
 fn timespec_of(nanos: u64) -> timespec {
@@ -377,6 +400,17 @@ shadows! {
             *place = seconds;
         }
         seconds
+    }
+
+    fn times(place: *mut [c_long; 4]) -> c_long => |inside, real| {
+        const TICK: u64 = SECOND / 100;
+        let _ = real;
+        // SAFETY: the caller gives a place for four times, or none.
+        if let Some(place) = unsafe { place.as_mut() } {
+            // As the clocks of the processor.
+            *place = [0; 4];
+        }
+        (inside.now() / TICK) as c_long
     }
 
     fn nanosleep(time: *const timespec, left: *mut timespec) -> c_int => |inside, real| {
@@ -639,7 +673,13 @@ const FUTEX_WAKE_BITSET: c_long = 10;
 const FUTEX_PRIVATE: c_long = 128;
 const FUTEX_CLOCK_REALTIME: c_long = 256;
 
-fn await_futex(inside: &Inside, word: *mut c_void, operation: c_long, expected: u32, time: Option<&timespec>) -> c_long {
+fn await_futex(
+    inside: &Inside,
+    word: *mut c_void,
+    operation: c_long,
+    expected: u32,
+    time: Option<&timespec>,
+) -> c_long {
     // SAFETY: the caller of the function that this stands for gave a futex word.
     let now = unsafe { (*word.cast::<std::sync::atomic::AtomicU32>()).load(Ordering::SeqCst) };
     if now != expected {
@@ -738,15 +778,40 @@ fn blocking(fd: c_int) -> Option<c_int> {
     Some(unsafe { fcntl(fd, F_GETFL) }).filter(|flags| flags & O_NONBLOCK == 0)
 }
 
+/// Whether nothing can ever be read from it, which is an error and no wait.
+fn is_for_writing(flags: c_int) -> bool {
+    flags & O_ACCMODE == O_WRONLY
+}
+
+/// The file that a descriptor stands for.
+fn identity(fd: c_int) -> Option<(u64, u64)> {
+    // SAFETY: it is not closed here; a wrong one is an error.
+    let file = ManuallyDrop::new(unsafe { File::from_raw_fd(fd) });
+    file.metadata().ok().map(|file| (file.dev(), file.ino()))
+}
+
+/// Whether it leads out of the simulation: to whoever reads what this process writes.
+fn leads_out(fd: c_int) -> bool {
+    let outputs = OUTPUTS.get().map_or([None; 2], |outputs| *outputs);
+    identity(fd).is_some_and(|file| outputs.contains(&Some(file)))
+}
+
+/// Waits for real, so long at the most (negative: without end).
+fn await_really(fd: c_int, events: i16, millis: c_int) {
+    let mut one = pollfd { fd, events, revents: 0 };
+    // SAFETY: one entry. The real function, as the library is inside.
+    unsafe { poll(&raw mut one, 1, millis) };
+}
+
 /// Waits for descriptors; false when the simulation is over.
 fn await_descriptors(inside: &Inside, until: u64) -> bool {
     inside.enlist(DESCRIPTORS);
     inside.wait(Kind::Ready, until) != OVER
 }
 
-/// Waits until a descriptor that blocks is ready; false when the simulation is over.
-fn await_ready(inside: &Inside, fd: c_int, events: i16) -> bool {
-    while !is_ready(fd, events) && blocking(fd).is_some() {
+/// Waits until something can be read from a descriptor that blocks; false when the simulation is over.
+fn await_readable(inside: &Inside, fd: c_int) -> bool {
+    while !is_ready(fd, POLLIN) && blocking(fd).is_some_and(|flags| !is_for_writing(flags)) {
         if !await_descriptors(inside, NEVER) {
             return false;
         }
@@ -757,9 +822,7 @@ fn await_ready(inside: &Inside, fd: c_int, events: i16) -> bool {
 /// Calls a function that may have made descriptors ready.
 fn moving(inside: &Inside, result: isize) -> isize {
     if result >= 0 {
-        let error = errno();
         inside.notify(DESCRIPTORS, true);
-        fail(error);
     }
     result
 }
@@ -777,13 +840,8 @@ fn await_any(inside: &Inside, until: u64, mut ask: impl FnMut() -> c_int) -> c_i
     }
 }
 
-/// Writes `count` bytes by `put`, which is told how many it has written already. Where the descriptor blocks, that is
-/// all of them, as the real functions do.
-fn write_all(inside: &Inside, fd: c_int, count: usize, put: impl FnMut(usize) -> isize) -> isize {
-    write_parts(inside, fd, count, count, put)
-}
-
-/// Writes up to `count` bytes, in parts that do not wait, until at least `enough` have been written.
+/// Writes up to `count` bytes by `put`, which is told how many it has written already, until at least `enough` have been.
+/// Where the descriptor does not block it is called once, as the real function.
 fn write_parts(inside: &Inside, fd: c_int, count: usize, enough: usize, mut put: impl FnMut(usize) -> isize) -> isize {
     let Some(flags) = blocking(fd) else {
         return moving(inside, put(0));
@@ -791,8 +849,7 @@ fn write_parts(inside: &Inside, fd: c_int, count: usize, enough: usize, mut put:
     if count <= PIPE_BUF && is_ready(fd, POLLOUT) {
         return moving(inside, put(0));
     }
-    let mut done = 0;
-    loop {
+    write_until(inside, fd, enough, |done| {
         // Nobody else runs meanwhile who could see that it does not block.
         // SAFETY: sets flags of a descriptor.
         unsafe { fcntl(fd, F_SETFL, flags | O_NONBLOCK) };
@@ -801,7 +858,29 @@ fn write_parts(inside: &Inside, fd: c_int, count: usize, enough: usize, mut put:
         // SAFETY: as above.
         unsafe { fcntl(fd, F_SETFL, flags) };
         fail(error);
-        match usize::try_from(part) {
+        part
+    })
+}
+
+/// The same for sockets, where `put`, which is told of flags too, need not wait if they say so.
+fn send_parts(
+    inside: &Inside,
+    fd: c_int,
+    flags: c_int,
+    enough: usize,
+    mut put: impl FnMut(usize, c_int) -> isize,
+) -> isize {
+    if flags & MSG_DONTWAIT != 0 || blocking(fd).is_none() {
+        return moving(inside, put(0, flags));
+    }
+    write_until(inside, fd, enough, |done| put(done, flags | MSG_DONTWAIT))
+}
+
+/// Calls `put`, which does not wait, until at least `enough` bytes have been written.
+fn write_until(inside: &Inside, fd: c_int, enough: usize, mut put: impl FnMut(usize) -> isize) -> isize {
+    let mut done = 0;
+    loop {
+        match usize::try_from(put(done)) {
             Ok(part) => {
                 moving(inside, 0);
                 done += part;
@@ -809,8 +888,10 @@ fn write_parts(inside: &Inside, fd: c_int, count: usize, enough: usize, mut put:
                     return done as isize;
                 }
             }
-            Err(_) if error == EAGAIN => {
-                if !await_descriptors(inside, NEVER) {
+            Err(_) if errno() == EAGAIN => {
+                if leads_out(fd) {
+                    await_really(fd, POLLOUT, -1);
+                } else if !await_descriptors(inside, NEVER) {
                     return if done > 0 { done as isize } else { fail(ECANCELED) as isize };
                 }
             }
@@ -824,10 +905,9 @@ fn after(inside: &Inside, millis: c_int) -> u64 {
 }
 
 macro_rules! reads {
-    ($($name:ident($fd:ident: c_int $(, $arg:ident: $type:ty)*), $flags:expr;)*) => {shadows! {$(
+    ($($name:ident($fd:ident: c_int $(, $arg:ident: $type:ty)*), $waits:expr;)*) => {shadows! {$(
         fn $name($fd: c_int $(, $arg: $type)*) -> isize => |inside, real| {
-            let flags: c_int = $flags;
-            if flags & MSG_DONTWAIT == 0 && !await_ready(&inside, $fd, POLLIN) {
+            if $waits && !await_readable(&inside, $fd) {
                 return fail(ECANCELED) as isize;
             }
             // SAFETY: the caller keeps the conditions of the real function.
@@ -837,10 +917,10 @@ macro_rules! reads {
 }
 
 reads! {
-    read(fd: c_int, buffer: *mut c_void, count: usize), 0;
-    readv(fd: c_int, slices: *const c_void, count: c_int), 0;
-    recvfrom(fd: c_int, buffer: *mut c_void, count: usize, flags: c_int, from: *mut c_void, length: *mut c_uint), flags;
-    recvmsg(fd: c_int, message: *mut c_void, flags: c_int), flags;
+    read(fd: c_int, buffer: *mut c_void, count: usize), count > 0;
+    readv(fd: c_int, slices: *const c_void, count: c_int), count > 0;
+    recvfrom(fd: c_int, buffer: *mut c_void, count: usize, flags: c_int, from: *mut c_void, length: *mut c_uint), flags & MSG_DONTWAIT == 0;
+    recvmsg(fd: c_int, message: *mut c_void, flags: c_int), flags & MSG_DONTWAIT == 0;
 }
 
 shadows! {
@@ -848,7 +928,7 @@ shadows! {
         let waits_for_all = flags & MSG_WAITALL != 0 && flags & MSG_DONTWAIT == 0 && blocking(fd).is_some();
         let mut done = 0;
         loop {
-            if flags & MSG_DONTWAIT == 0 && !await_ready(&inside, fd, POLLIN) {
+            if flags & MSG_DONTWAIT == 0 && !await_readable(&inside, fd) {
                 return if done > 0 { done as isize } else { fail(ECANCELED) as isize };
             }
             // SAFETY: the caller gives room for `count` bytes, of which `done` have come.
@@ -864,48 +944,57 @@ shadows! {
 
     fn write(fd: c_int, buffer: *const c_void, count: usize) -> isize => |inside, real| {
         // SAFETY: the caller gives so many bytes.
-        write_all(&inside, fd, count, |done| unsafe { real(fd, buffer.byte_add(done), count - done) })
+        write_parts(&inside, fd, count, count, |done| unsafe { real(fd, buffer.byte_add(done), count - done) })
     }
 
     fn send(fd: c_int, buffer: *const c_void, count: usize, flags: c_int) -> isize => |inside, real| {
-        if flags & MSG_DONTWAIT != 0 {
-            // SAFETY: the caller keeps the conditions of the real function.
-            return moving(&inside, unsafe { real(fd, buffer, count, flags) });
-        }
-        // SAFETY: the caller gives so many bytes.
-        write_all(&inside, fd, count, |done| unsafe { real(fd, buffer.byte_add(done), count - done, flags) })
+        // SAFETY: as above.
+        let put = |done, flags| unsafe { real(fd, buffer.byte_add(done), count - done, flags) };
+        send_parts(&inside, fd, flags, count, put)
     }
 
     fn sendto(fd: c_int, buffer: *const c_void, count: usize, flags: c_int, to: *const c_void, length: c_uint) -> isize => |inside, real| {
-        if flags & MSG_DONTWAIT != 0 {
-            // SAFETY: the caller keeps the conditions of the real function.
-            return moving(&inside, unsafe { real(fd, buffer, count, flags, to, length) });
-        }
-        // SAFETY: the caller gives so many bytes.
-        write_all(&inside, fd, count, |done| unsafe { real(fd, buffer.byte_add(done), count - done, flags, to, length) })
+        // SAFETY: as above.
+        let put = |done, flags| unsafe { real(fd, buffer.byte_add(done), count - done, flags, to, length) };
+        send_parts(&inside, fd, flags, count, put)
     }
-}
 
-/// As much as goes at once, at least something: who calls these goes on with what is left.
-macro_rules! writes_some {
-    ($($name:ident($fd:ident: c_int $(, $arg:ident: $type:ty)*), $flags:expr;)*) => {shadows! {$(
-        fn $name($fd: c_int $(, $arg: $type)*) -> isize => |inside, real| {
-            let flags: c_int = $flags;
-            if flags & MSG_DONTWAIT != 0 {
-                // SAFETY: the caller keeps the conditions of the real function.
-                return moving(&inside, unsafe { real($fd $(, $arg)*) });
-            }
-            // SAFETY: as above.
-            write_parts(&inside, $fd, usize::MAX, 1, |_| unsafe { real($fd $(, $arg)*) })
+    // These as much as goes at once, at least something: who calls them goes on with what is left.
+
+    fn sendmsg(fd: c_int, message: *const c_void, flags: c_int) -> isize => |inside, real| {
+        // SAFETY: the caller keeps the conditions of the real function.
+        send_parts(&inside, fd, flags, 1, |_, flags| unsafe { real(fd, message, flags) })
+    }
+
+    fn writev(fd: c_int, slices: *const c_void, count: c_int) -> isize => |inside, real| {
+        // SAFETY: as above.
+        write_parts(&inside, fd, usize::MAX, 1, |_| unsafe { real(fd, slices, count) })
+    }
+
+    fn sendfile(fd: c_int, from: c_int, offset: *mut i64, count: usize) -> isize => |inside, real| {
+        // SAFETY: as above.
+        write_parts(&inside, fd, usize::MAX, 1, |_| unsafe { real(fd, from, offset, count) })
+    }
+
+    fn sendfile64(fd: c_int, from: c_int, offset: *mut i64, count: usize) -> isize => |inside, real| {
+        // SAFETY: as above.
+        write_parts(&inside, fd, usize::MAX, 1, |_| unsafe { real(fd, from, offset, count) })
+    }
+
+    // The C library's own functions call none of those above by their names.
+
+    fn eventfd_read(fd: c_int, value: *mut u64) -> c_int => |inside, real| {
+        if !await_readable(&inside, fd) {
+            return fail(ECANCELED);
         }
-    )*}};
-}
+        // SAFETY: the caller keeps the conditions of the real function.
+        moving(&inside, unsafe { real(fd, value) } as isize) as c_int
+    }
 
-writes_some! {
-    writev(fd: c_int, slices: *const c_void, count: c_int), 0;
-    sendmsg(fd: c_int, message: *const c_void, flags: c_int), flags;
-    sendfile(fd: c_int, from: c_int, offset: *mut i64, count: usize), 0;
-    sendfile64(fd: c_int, from: c_int, offset: *mut i64, count: usize), 0;
+    fn eventfd_write(fd: c_int, value: u64) -> c_int => |inside, real| {
+        // SAFETY: has no conditions.
+        write_parts(&inside, fd, usize::MAX, 0, |_| unsafe { real(fd, value) } as isize) as c_int
+    }
 }
 
 // The same for programs that were compiled with checks of their buffers' lengths.
@@ -938,9 +1027,57 @@ pub unsafe extern "C" fn __poll_chk(entries: *mut pollfd, count: u64, millis: c_
     unsafe { poll(entries, count, millis) }
 }
 
+/// Connects by `dial`, which may wait for the other side to accept somebody before.
+fn connect_to(inside: &Inside, fd: c_int, dial: impl Fn() -> c_int) -> c_int {
+    // In real time, for TCP: within it the other side's system answers, or has no room, and says nothing.
+    const ANSWER_MILLIS: c_int = 30;
+    const AF_UNSPEC: [u16; 8] = [0; 8];
+    let Some(flags) = blocking(fd) else { return dial() };
+    loop {
+        // SAFETY: sets flags of a descriptor; nobody else runs meanwhile.
+        unsafe { fcntl(fd, F_SETFL, flags | O_NONBLOCK) };
+        let result = dial();
+        let error = errno();
+        // SAFETY: as above.
+        unsafe { fcntl(fd, F_SETFL, flags) };
+        if result == 0 || !matches!(error, EAGAIN | EINPROGRESS) {
+            fail(error);
+            return result;
+        }
+        if error == EINPROGRESS {
+            await_really(fd, POLLOUT, ANSWER_MILLIS);
+            if is_ready(fd, POLLOUT) {
+                return match error_of(fd) {
+                    0 => 0,
+                    error => fail(error),
+                };
+            }
+            // Its system would ask again after a second of real time. It forgets that, and asks when there may be room.
+            // SAFETY: an address of the family that is none.
+            unsafe { connect(fd, AF_UNSPEC.as_ptr().cast(), size_of_val(&AF_UNSPEC) as c_uint) };
+            error_of(fd);
+        }
+        if !await_descriptors(inside, NEVER) {
+            return fail(ECANCELED);
+        }
+    }
+}
+
+/// The error that a socket has to tell of, which is told once.
+fn error_of(fd: c_int) -> c_int {
+    const SOL_SOCKET: c_int = 1;
+    const SO_ERROR: c_int = 4;
+    let (mut error, mut length) = (0, size_of::<c_int>() as c_uint);
+    // SAFETY: the two are places of this length, and for it.
+    match unsafe { getsockopt(fd, SOL_SOCKET, SO_ERROR, (&raw mut error).cast(), &raw mut length) } {
+        0 => error,
+        _ => errno(),
+    }
+}
+
 shadows! {
     fn accept(fd: c_int, address: *mut c_void, length: *mut c_uint) -> c_int => |inside, real| {
-        if !await_ready(&inside, fd, POLLIN) {
+        if !await_readable(&inside, fd) {
             return fail(ECANCELED);
         }
         // SAFETY: the caller keeps the conditions of the real function.
@@ -948,7 +1085,7 @@ shadows! {
     }
 
     fn accept4(fd: c_int, address: *mut c_void, length: *mut c_uint, flags: c_int) -> c_int => |inside, real| {
-        if !await_ready(&inside, fd, POLLIN) {
+        if !await_readable(&inside, fd) {
             return fail(ECANCELED);
         }
         // SAFETY: the caller keeps the conditions of the real function.
@@ -962,10 +1099,8 @@ shadows! {
             return fail(ENETUNREACH);
         }
         // SAFETY: the caller keeps the conditions of the real function.
-        let result = unsafe { real(fd, address, length) };
-        let error = errno();
+        let result = connect_to(&inside, fd, || unsafe { real(fd, address, length) });
         inside.notify(DESCRIPTORS, true);
-        fail(error);
         result
     }
 
@@ -992,6 +1127,18 @@ shadows! {
     fn close(fd: c_int) -> c_int => |inside, real| {
         // SAFETY: the caller keeps the conditions of the real function.
         moving(&inside, unsafe { real(fd) } as isize) as c_int
+    }
+
+    // What the other descriptor stood for is closed by these.
+
+    fn dup2(fd: c_int, other: c_int) -> c_int => |inside, real| {
+        // SAFETY: the caller keeps the conditions of the real function.
+        moving(&inside, unsafe { real(fd, other) } as isize) as c_int
+    }
+
+    fn dup3(fd: c_int, other: c_int, flags: c_int) -> c_int => |inside, real| {
+        // SAFETY: as above.
+        moving(&inside, unsafe { real(fd, other, flags) } as isize) as c_int
     }
 
     fn poll(entries: *mut pollfd, count: u64, millis: c_int) -> c_int => |inside, real| {

@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 import traceback
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, List, Optional, Set, Tuple
 
 from handwound.testing import _guard, _preempt, _report, _stacks
 from handwound.testing._errors import Failed, SimulationOver
@@ -21,21 +21,38 @@ from handwound.testing._options import Options
 from handwound.testing._rewind import Rewind
 from handwound.testing._sim import Sim
 
-VARIABLE = "HANDWOUND_SIMULATES"
+# Before the number of the descriptor that stands for the library.
+PRELOADED = "/proc/self/fd/"
 # Garbage is collected between runs, not in them, after so many.
 COLLECT_EVERY = 20
 # How often the watchdog is wound, in seconds of real time.
 REWIND_SECONDS = 1.0
 
 
+def prepare() -> Optional[int]:
+    """The descriptor for what is found, in a process that was started to simulate. What this process starts, from the very
+    beginning, is an ordinary process again: it has the environment that was there before."""
+    results = os.environ.pop("HANDWOUND_SIMULATES", None)
+    if results is None:
+        return None
+    os.environ.pop("HANDWOUND_SYS_PATH", None)
+    preloaded = os.environ.pop("LD_PRELOAD", "").replace(":", " ").split()
+    others = [name for name in preloaded if not name.startswith(PRELOADED)]
+    if others:
+        os.environ["LD_PRELOAD"] = " ".join(others)
+    for name in set(preloaded) - set(others):
+        # It has been loaded, and is not needed as a file.
+        os.close(int(name[len(PRELOADED):]))
+    os.set_inheritable(int(results), False)
+    return int(results)
+
+
+RESULTS = prepare()
+
+
 def is_here() -> bool:
     """Whether this is a process that simulates."""
-    return VARIABLE in os.environ
-
-
-def prepare() -> None:
-    """What this process starts is an ordinary process again."""
-    os.environ.pop("LD_PRELOAD", None)
+    return RESULTS is not None
 
 
 def explore(function: Callable[..., Any], options: Options, args: Tuple[Any, ...], kwargs: Dict[str, Any]) -> None:
@@ -44,7 +61,6 @@ def explore(function: Callable[..., Any], options: Options, args: Tuple[Any, ...
     Raises Failed.
     """
     __tracebackhide__ = True
-    prepare()
     options.override()
     runs = Runs(function, options, args, kwargs)
     found = runs.explore()
@@ -59,9 +75,9 @@ def explore(function: Callable[..., Any], options: Options, args: Tuple[Any, ...
 
 def tell(found: Dict[str, Any]) -> None:
     """To the process that has started this one."""
-    descriptor = int(os.environ[VARIABLE])
     line = json.dumps(found) + "\n"
-    os.write(descriptor, line.encode())
+    if RESULTS is not None:
+        os.write(RESULTS, line.encode())
 
 
 class Runs:
@@ -93,6 +109,7 @@ class Runs:
         how = "replay" if options.replay else options.search
         app = None if options.app is None else self.served(options.app)
         self.preempt.begin()
+        before = set(threading.enumerate())
         try:
             return dict(_native.explore(
                 self.one, app, options.workers, how, options.given, options.depth, options.replay or "",
@@ -100,6 +117,7 @@ class Runs:
             ))
         finally:
             self.preempt.end()
+            let_go_of_threads(before)
             faulthandler.cancel_dump_traceback_later()
             gc.unfreeze()
             if collects:
@@ -146,7 +164,7 @@ class Runs:
             ended = over.__context__ if isinstance(over.__context__, OSError) else over
             self.stacks = _native.for_real(lambda: _stacks.texts(ended))
             raise
-        except Exception as error:
+        except BaseException as error:
             # The test is over; reading its source for the traceback is no part of it.
             failed = error
             self.stacks = _native.for_real(lambda: _stacks.texts(failed))
@@ -208,11 +226,32 @@ def hash_of_thread(thread: threading.Thread) -> int:
     return int(number)
 
 
+def let_go_of_threads(before: Set[threading.Thread]) -> None:
+    """Threads that have not ended with their run, as those that catch whatever is raised, stand still for good: the
+    process does not wait for them when it ends."""
+    active: Dict[int, threading.Thread] = threading._active  # type: ignore[attr-defined]
+    for thread in set(active.copy().values()) - before:
+        # Up to 3.12, and from 3.13 on.
+        if hasattr(threading, "_shutdown_locks"):
+            threading._shutdown_locks.discard(getattr(thread, "_tstate_lock", None))
+        elif hasattr(threading, "_thread_shutdown"):
+            threading._thread_shutdown = lambda: None
+        executors = sys.modules.get("concurrent.futures.thread")
+        if executors is not None:
+            executors._threads_queues.pop(thread, None)
+
+
 def number_threads_anew() -> None:
     """Thread-1, Thread-2 and so on begin at 1 in each run."""
     global _numbers
     _numbers = itertools.count()
     threading.Thread.__hash__ = hash_of_thread  # type: ignore[assignment]
+    # A thread that Python has not started may be given the number in memory of one of the run before, and is then taken
+    # for it.
+    active: Dict[int, threading.Thread] = threading._active  # type: ignore[attr-defined]
+    for number, thread in list(active.items()):
+        if isinstance(thread, threading._DummyThread):
+            del active[number]
     if hasattr(threading, "_counter"):
         threading._counter = itertools.count(1).__next__
     executors = sys.modules.get("concurrent.futures.thread")
@@ -225,7 +264,6 @@ def main(file: str, module: str, name: str) -> int:
     import importlib
     import importlib.util
 
-    prepare()
     if module == "__main__":
         stem = os.path.splitext(os.path.basename(file))[0]
         sys.path.insert(0, os.path.dirname(os.path.abspath(file)))

@@ -46,7 +46,7 @@ def simulate(
         short, as each seed says.
     ``watch``
         Names of modules, packages or files in which to look for such places; at first those of the test and of ``app``,
-        and whatever lies in the current folder. What is installed is not looked at.
+        and whatever is not installed.
     ``setup``
         Called before each run, for what a test does not set up itself.
     ``rewind``
@@ -67,6 +67,8 @@ def simulate(
         app, workers, seeds, search, depth, preempt, network, watch, setup, rewind, runs_max, shrink_runs_max, twice, watchdog
     )
     options.check()
+    if inspect.isfunction(app) and app.__name__.startswith("test"):
+        raise TypeError("%s was taken for an application: write @simulate() with parentheses" % app.__qualname__)
 
     def decorate(function: Test) -> Callable[..., None]:
         def test(*args: Any, **kwargs: Any) -> None:

@@ -41,9 +41,23 @@ class Options:
             raise ValueError("preempt has to be one of %s, not %r" % (", ".join(PREEMPT), self.preempt))
         if self.network not in NETWORKS:
             raise ValueError("network has to be one of %s, not %r" % (", ".join(NETWORKS), self.network))
+        for name, least in (("depth", 0), ("runs_max", 1), ("shrink_runs_max", 0)):
+            value = getattr(self, name)
+            if not isinstance(value, int) or not least <= value < 1 << 32:
+                raise ValueError("%s has to be a number from %d on, not %r" % (name, least, value))
+        if not isinstance(self.watchdog, (int, float)) or not self.watchdog > 0:
+            raise ValueError("watchdog has to be a number of seconds, not %r" % (self.watchdog,))
+        if self.setup is not None and not callable(self.setup):
+            raise TypeError("setup has to be a function, not %r" % (self.setup,))
         if isinstance(self.watch, str):
             raise TypeError("watch has to be a list of names of modules or files, not the string %r" % (self.watch,))
+        if isinstance(self.seeds, str):
+            raise TypeError("seeds has to be a number or a list of numbers, not the string %r" % (self.seeds,))
         self.given = list(range(self.seeds)) if isinstance(self.seeds, int) else [int(seed) for seed in self.seeds]
+        if not self.given:
+            raise ValueError("seeds has to be at least one: a test without runs cannot fail")
+        if not all(0 <= seed < 1 << 64 for seed in self.given):
+            raise ValueError("a seed has to be a number from 0 to 2 ** 64 - 1, not one of %r" % (self.seeds,))
 
     def override(self) -> None:
         """What the environment says goes before what the test says."""

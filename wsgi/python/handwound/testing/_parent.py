@@ -1,5 +1,6 @@
 """Starts the process in which a test is simulated, and tells what became of it."""
 
+import contextlib
 import json
 import os
 import platform
@@ -7,6 +8,7 @@ import subprocess
 import sys
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
+from handwound.testing import _child
 from handwound.testing._errors import Failed, Unsupported
 
 ADDR_NO_RANDOMIZE = 0x0040000
@@ -28,8 +30,8 @@ def run(function: Callable[..., Any], args: Tuple[Any, ...], kwargs: Dict[str, A
     __tracebackhide__ = True
     if args or kwargs or "<locals>" in function.__qualname__ or "." in function.__qualname__:
         raise TypeError(
-            "%s: without pytest a simulated test is a function at the top level of its module, and takes nothing but"
-            " the simulation" % function.__qualname__
+            "%s: a simulated test is a function at the top level of its module that takes nothing but the simulation, or"
+            " one that pytest calls, which unittest.TestCase is not for" % function.__qualname__
         )
     # Not by its name: the module may have been run as a script.
     file = function.__code__.co_filename
@@ -43,39 +45,38 @@ def start(
     """Runs a command in a process that simulates: its exit status, what it wrote, and what it found."""
     native = supported()
     library = os.memfd_create("handwound_shadow", 0)
-    reading, writing = os.pipe()
+    # No pipe, which takes so much and then waits for somebody to read.
+    results = os.memfd_create("handwound_results", 0)
     try:
         with open(library, "wb", closefd=False) as file:
             file.write(native.shadow_library())
         variables = dict(os.environ if environ is None else environ)
         variables.update(
-            LD_PRELOAD=("/proc/self/fd/%d %s" % (library, variables.get("LD_PRELOAD", ""))).strip(),
+            LD_PRELOAD=("%s%d %s" % (_child.PRELOADED, library, variables.get("LD_PRELOAD", ""))).strip(),
             PYTHONHASHSEED="0",
             PYTHONFAULTHANDLER="1",
             RUST_MIN_STACK=str(STACK_BYTES),
-            HANDWOUND_SIMULATES=str(writing),
+            HANDWOUND_SIMULATES=str(results),
             HANDWOUND_SYS_PATH=json.dumps(sys.path),
         )
         with settled():
             process = subprocess.Popen(
-                command, env=variables, cwd=folder, pass_fds=[library, writing], stdin=subprocess.DEVNULL,
+                command, env=variables, cwd=folder, pass_fds=[library, results], stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
             )
-        os.close(writing)
-        writing = -1
         try:
             with process:
                 written, _ = process.communicate()
         except BaseException:
             process.kill()
             raise
-        with open(reading, encoding="utf-8", closefd=False) as results:
-            lines = results.read().splitlines()
+        os.lseek(results, 0, os.SEEK_SET)
+        with open(results, encoding="utf-8", closefd=False) as file:
+            lines = file.read().splitlines()
         return process.returncode, written, json.loads(lines[-1]) if lines else {}
     finally:
-        for descriptor in (library, reading, writing):
-            if descriptor >= 0:
-                os.close(descriptor)
+        os.close(library)
+        os.close(results)
 
 
 def outcome(status: int, written: str, found: Dict[str, Any]) -> None:
@@ -131,11 +132,14 @@ class settled:
         # Where this is not allowed (some containers), addresses differ, and so does what is sorted by them.
         personality(self.persona | ADDR_NO_RANDOMIZE)
         self.processors = os.sched_getaffinity(0)
-        # Tests that run side by side, in processes of their own, should not share it.
-        os.sched_setaffinity(0, {sorted(self.processors)[os.getpid() % len(self.processors)]})
+        # Tests that run side by side, in processes of their own, should not share one. Where this is not allowed either, it
+        # is slower.
+        with contextlib.suppress(OSError):
+            os.sched_setaffinity(0, {sorted(self.processors)[os.getpid() % len(self.processors)]})
 
     def __exit__(self, *error: Any) -> None:
-        os.sched_setaffinity(0, self.processors)
+        with contextlib.suppress(OSError):
+            os.sched_setaffinity(0, self.processors)
         personality(self.persona)
 
 

@@ -3,6 +3,7 @@
 import dis
 import os
 import sys
+import sysconfig
 import threading
 from types import CodeType, FrameType
 from typing import Any, Dict, Optional, Sequence, Set, Tuple
@@ -27,9 +28,9 @@ class Watched:
         self.names = [name.replace(".", os.sep) for name in names if not name.endswith(".py")]
         self.files = [os.path.abspath(name) for name in names if name.endswith(".py")]
         self.always = {code.co_filename for code in map(code_of, of) if code is not None}
-        self.installed = tuple(
-            os.path.realpath(folder) + os.sep for folder in {sys.prefix, sys.base_prefix, os.path.dirname(os.__file__)}
-        )
+        # Not all that is below `sys.prefix`, which may be as much as /usr.
+        folders = {os.path.dirname(os.__file__), *map(sysconfig.get_path, ("stdlib", "platstdlib", "purelib", "platlib"))}
+        self.installed = tuple(os.path.realpath(folder) + os.sep for folder in folders)
         self.own = os.path.dirname(os.path.abspath(__file__)) + os.sep
         self.known: Dict[str, bool] = {}
 
@@ -49,7 +50,9 @@ class Watched:
             return path in self.files or any(
                 ("%s/" % parts).find("/%s/" % name) >= 0 for name in self.names
             )
-        return file in self.always or not path.startswith(self.installed)
+        if file in self.always:
+            return True
+        return not path.startswith(self.installed) and not {"site-packages", "dist-packages"} & set(path.split(os.sep))
 
 
 def code_of(thing: Any) -> Optional[CodeType]:

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import tempfile
 from typing import Any, List, Optional
 
 import pytest
@@ -45,8 +46,9 @@ def pytest_pyfunc_call(pyfuncitem: Any) -> Optional[bool]:
     if _child.is_here() or not is_simulated(pyfuncitem):
         return None
     config = pyfuncitem.config
-    command = [sys.executable, "-m", "pytest", pyfuncitem.nodeid, "-q", "-s", "--tb=native", "-p", "no:cacheprovider"]
-    command += ["--rootdir=%s" % config.rootpath]
+    # From the folder in which this was started, and not where fixtures may have gone.
+    node = os.path.join(str(config.rootpath), pyfuncitem.nodeid)
+    command = [sys.executable, "-m", "pytest", node, "-q", "-s", "--tb=native", "--rootdir=%s" % config.rootpath]
     if config.inipath is not None:
         command += ["-c", str(config.inipath)]
     if config.pluginmanager.hasplugin("xdist"):
@@ -57,7 +59,10 @@ def pytest_pyfunc_call(pyfuncitem: Any) -> Optional[bool]:
         command += ["-p", __name__]
     why = report = None
     try:
-        _parent.outcome(*_parent.start(command, variables, str(config.rootpath)))
+        # What failed last (`--ff`, `--lf` among the options of the project) is this process's to remember.
+        with tempfile.TemporaryDirectory(prefix="handwound-cache-") as cache:
+            command += ["-o", "cache_dir=%s" % cache]
+            _parent.outcome(*_parent.start(command, variables, str(config.invocation_params.dir)))
     except Unsupported as unsupported:
         why = str(unsupported)
     except Failed as failed:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import stat
 import tempfile
 from typing import Any, Callable, Dict, List, Optional
 
@@ -59,11 +60,16 @@ def text(
 
 def timeline(function: Callable[..., Any], page: Optional[str]) -> Optional[str]:
     """Writes the page of a run, unless HANDWOUND_TIMELINE is ``off``; where to."""
-    asked = os.environ.get("HANDWOUND_TIMELINE") or os.path.join(tempfile.gettempdir(), "handwound")
+    asked = os.environ.get("HANDWOUND_TIMELINE", "")
     if page is None or asked.lower() in ("off", "0", "no", "false"):
         return None
-    file = asked if asked.endswith(".html") else os.path.join(asked, re.sub(r"[^\w.-]+", "-", "%s.%s" % (function.__module__, function.__qualname__)) + ".html")
     try:
+        # Where there is no such folder at all, this says so by an exception.
+        folder = asked or own_folder()
+        # With its parameters, which pytest has in brackets.
+        name = "%s.%s%s" % (function.__module__, function.__qualname__, "".join(node().partition("[")[1:]))
+        name = re.sub(r"[^\w.-]+", "-", name)
+        file = folder if folder.endswith(".html") else os.path.join(folder, name + ".html")
         os.makedirs(os.path.dirname(os.path.abspath(file)), exist_ok=True)
         with open(file, "w", encoding="utf-8") as output:
             output.write(page)
@@ -72,14 +78,32 @@ def timeline(function: Callable[..., Any], page: Optional[str]) -> Optional[str]
     return os.path.abspath(file)
 
 
+def own_folder() -> str:
+    """A folder for this user's pages: what others have put into the place of one could lead anywhere."""
+    folder = os.path.join(tempfile.gettempdir(), "handwound-%d" % os.getuid())
+    os.makedirs(folder, mode=0o700, exist_ok=True)
+    found = os.lstat(folder)
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+        raise OSError("%s is not this user's folder; set HANDWOUND_TIMELINE to another" % folder)
+    return folder
+
+
 def origin(text: str) -> str:
     # As Rust's tests are told; here there is an option.
     return text.split(" (HANDWOUND_SEED", 1)[0]
 
 
+def node() -> str:
+    """The test as pytest names it; elsewhere nothing."""
+    return os.environ.get("PYTEST_CURRENT_TEST", "").rsplit(" ", 1)[0]
+
+
 def command(function: Callable[..., Any], replay: str) -> str:
-    node = os.environ.get("PYTEST_CURRENT_TEST", "").rsplit(" ", 1)[0]
-    if node:
-        return "pytest '%s' --handwound-replay=%s" % (node, replay)
-    file = os.path.relpath(function.__code__.co_filename)
-    return "python -m handwound.testing %s::%s --replay=%s" % (file, function.__name__, replay)
+    own = os.path.relpath(function.__code__.co_filename)
+    file, _, test = node().partition("::")
+    if test:
+        # Pytest tells it from its root, which need not be where it was started.
+        if not os.path.exists(file) and os.path.basename(file) == os.path.basename(own):
+            file = own
+        return "pytest '%s::%s' --handwound-replay=%s" % (file, test, replay)
+    return "python -m handwound.testing %s::%s --replay=%s" % (own, function.__name__, replay)

@@ -25,6 +25,18 @@ def is_plain(value: Any, left: List[int]) -> bool:
     return False
 
 
+def is_same(value: Any, kept: Any) -> bool:
+    """Whether a value is what was kept, also in the order of its keys and in its types: ``1 == True``, and two dicts that
+    are told apart by their order are equal."""
+    if type(value) is not type(kept):
+        return False
+    if isinstance(kept, dict):
+        return len(value) == len(kept) and all(map(is_same, value.items(), kept.items()))
+    if isinstance(kept, (list, tuple)):
+        return len(value) == len(kept) and all(map(is_same, value, kept))
+    return bool(value == kept)
+
+
 def put_back(value: Any, kept: Any) -> None:
     """Makes `value` what it was, in place."""
     fresh = copy.deepcopy(kept)
@@ -51,7 +63,7 @@ class Rewind:
 
     def apply(self) -> None:
         for names, name, value, kept in self.kept:
-            if type(value) in MUTABLE and value != kept:
+            if type(value) in MUTABLE and not is_same(value, kept):
                 put_back(value, kept)
             names[name] = value
 

@@ -72,3 +72,15 @@ def test_an_exception(sim):
 @testing.simulate(seeds=1)
 def test_a_request_without_an_application(sim):
     sim.get("/")
+
+
+@reports("ValueError: a long message", "in test_a_report_of_any_length")
+@testing.simulate(seeds=1)
+def test_a_report_of_any_length(sim):
+    raise ValueError("a long message" + "." * 200_000)
+
+
+@reports("FAILED in run 1, seed 0: SystemExit: 3", "in test_a_test_that_exits")
+@testing.simulate(seeds=1)
+def test_a_test_that_exits(sim):
+    raise SystemExit(3)

@@ -15,6 +15,7 @@ import statistics
 import sys
 
 from handwound import testing
+from handwound.testing import _child
 
 # What the process of the simulation, which runs this file too, is to make.
 WHICH = os.environ.get("HANDWOUND_SPEED", "counter")
@@ -60,7 +61,7 @@ def with_django():
 
 
 def application():
-    if not os.environ.get("HANDWOUND_SIMULATES"):
+    if not _child.is_here():
         # Only the other process needs it.
         return counting
     return {"counter": lambda: counting, "flask": with_flask, "django": with_django}[WHICH]()

@@ -1203,3 +1203,109 @@ def test_a_thread_may_be_joined_in_a_later_run(sim):
     for thread in Pool.threads:
         thread.start()
     sim.advance(2)
+
+
+# What real calls do besides.
+
+
+@testing.simulate(seeds=3)
+def test_clients_wait_for_a_server_that_has_no_room(sim):
+    def serve(family, address):
+        with socket.socket(family) as server:
+            server.bind(address)
+            server.listen(1)
+
+            def ask():
+                with socket.socket(family) as client:
+                    client.connect(server.getsockname())
+                    assert client.recv(1) == b"1"
+
+            def answer():
+                time.sleep(HOUR)
+                for _ in range(5):
+                    client, _ = server.accept()
+                    with client:
+                        client.send(b"1")
+
+            together(*[ask] * 5, answer)
+
+    serve(socket.AF_UNIX, "\0handwound-room-%d" % os.getpid())
+    serve(socket.AF_INET, ("127.0.0.1", 0))
+    is_at(sim, 2 * HOUR)
+
+
+@simulated
+def test_a_datagram_waits_for_a_receiver_that_has_no_room(sim):
+    name, got = "\0handwound-full-%d" % os.getpid(), []
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as receiver, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+        receiver.bind(name)
+
+        def send():
+            for number in range(1000):
+                sender.sendto(b"%d" % number, name)
+
+        def receive():
+            time.sleep(HOUR)
+            got.extend(int(receiver.recv(10)) for _ in range(1000))
+
+        together(send, receive)
+    assert got == list(range(1000))
+    is_at(sim, HOUR)
+
+
+@simulated
+def test_what_goes_out_of_the_process_is_no_wait(sim):
+    # More than a pipe takes at once.
+    for _ in range(100):
+        os.write(1, b"." * 4000 + b"\n")
+    is_at(sim, 0)
+
+
+@simulated
+def test_reads_that_never_wait(sim):
+    reading, writing = os.pipe()
+    assert os.read(reading, 0) == b""
+    with raises(OSError, "Bad file descriptor"):
+        os.read(writing, 1)
+    os.close(reading)
+    os.close(writing)
+
+
+@simulated
+def test_the_end_comes_also_where_a_descriptor_becomes_another(sim):
+    reading, writing = os.pipe()
+    nothing, got = os.open(os.devnull, os.O_WRONLY), []
+
+    def replace():
+        time.sleep(HOUR)
+        os.dup2(nothing, writing)
+        time.sleep(HOUR)
+        os.dup2(nothing, reading, inheritable=False)
+
+    together(lambda: got.append(os.read(reading, 1)), replace)
+    assert got == [b""]
+    for descriptor in (reading, writing, nothing):
+        os.close(descriptor)
+
+
+@simulated
+def test_counters_of_events(sim):
+    if not hasattr(os, "eventfd"):
+        return
+    counter, got = os.eventfd(0), []
+
+    def count():
+        time.sleep(HOUR)
+        os.eventfd_write(counter, 3)
+
+    together(lambda: got.append(os.eventfd_read(counter)), count)
+    os.close(counter)
+    assert got == [3]
+
+
+@simulated
+def test_the_times_of_the_process_are_the_simulations(sim):
+    before = os.times()
+    time.sleep(HOUR)
+    after = os.times()
+    assert (before.user, after.user, after.elapsed - before.elapsed) == (0, 0, HOUR)

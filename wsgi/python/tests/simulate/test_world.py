@@ -3,11 +3,13 @@
 import asyncio
 import errno
 import os
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 from handwound import testing
+from handwound.testing import _preempt
 
 asked = []
 counter = {"n": 0}
@@ -176,3 +178,78 @@ def test_what_has_happened_can_be_seen(sim):
 @testing.simulate(seeds=3, setup=lambda: os.environ.update(ANSWER="42"))
 def test_setup_comes_before_each_run(sim):
     assert os.environ.pop("ANSWER") == "42"
+
+
+order = {"a": 1, "b": 2}
+
+
+@testing.simulate(seeds=3)
+def test_the_order_of_keys_is_put_back(sim):
+    assert list(order) == ["a", "b"]
+    order["a"] = order.pop("a")
+
+
+@testing.simulate(seeds=3)
+def test_what_is_started_is_an_ordinary_process(sim):
+    names = {"LD_PRELOAD", "HANDWOUND_SIMULATES", "HANDWOUND_SYS_PATH"}
+    assert not names & set(os.environ), names & set(os.environ)
+
+
+@testing.simulate(seeds=3)
+def test_a_thread_that_never_ends_does_not_hold_up_the_process(sim):
+    def stay():
+        while True:
+            try:
+                threading.Event().wait()
+            except BaseException:
+                pass
+
+    threading.Thread(target=stay).start()
+
+
+named = []
+
+
+def naming(environ, start_response):
+    named.append(threading.current_thread().name)
+    time.sleep(1)
+    start_response("200 OK", [])
+    return []
+
+
+@testing.simulate(app=naming, preempt="gates", seeds=30)
+def test_workers_are_numbered_anew_in_each_run(sim):
+    sim.get("/a"), sim.get("/b")
+    sim.settle()
+    assert named == ["Dummy-1", "Dummy-2"]
+
+
+def refused(kind, text, **options):
+    try:
+        testing.simulate(**options)(lambda sim: None)
+    except kind as error:
+        assert text in str(error), error
+    else:
+        raise AssertionError("%s was taken" % options)
+
+
+@testing.simulate(seeds=1)
+def test_options_that_mean_nothing_are_refused(sim):
+    refused(ValueError, "a test without runs cannot fail", seeds=0)
+    refused(ValueError, "a test without runs cannot fail", seeds=[])
+    refused(ValueError, "a seed has to be", seeds=[-1])
+    refused(TypeError, "not the string '17'", seeds="17")
+    refused(ValueError, "depth has to be", depth=-1)
+    refused(ValueError, "runs_max has to be", runs_max=0)
+    refused(ValueError, "watchdog has to be", watchdog=0)
+    refused(TypeError, "setup has to be", setup="nothing")
+    refused(TypeError, "with parentheses", app=test_options_that_mean_nothing_are_refused)
+    refused(TypeError, "app has to be", app="app")
+
+
+@testing.simulate(seeds=1)
+def test_what_is_installed_is_not_watched_and_all_else_is(sim):
+    watched = _preempt.Watched((), ())
+    assert watched.look(os.path.join(sys.prefix, "src", "app", "shop.py")) and watched.look(__file__)
+    assert not watched.look(os.__file__)
+    assert not watched.look("/somewhere/lib/site-packages/flask/app.py")
