@@ -109,6 +109,7 @@ class Runs:
         how = "replay" if options.replay else options.search
         app = None if options.app is None else self.served(options.app)
         self.preempt.begin()
+        # A list: what threads are hashed by changes.
         before = threading.enumerate()
         try:
             return dict(_native.explore(
@@ -214,6 +215,18 @@ def told(error: BaseException) -> str:
     return "%s\n%s" % (what, "".join(lines))
 
 
+_numbers = itertools.count()
+
+
+def hash_of_thread(thread: threading.Thread) -> int:
+    """Threads are hashed by when that was asked first, and not by their address: executors join them in the order of a
+    set."""
+    number = thread.__dict__.get("_handwound_number")
+    if number is None:
+        number = thread.__dict__["_handwound_number"] = next(_numbers)
+    return int(number)
+
+
 def let_go_of_threads(before: List[threading.Thread]) -> None:
     """Threads that have not ended with their run, as those that catch whatever is raised, stand still for good: the
     process does not wait for them when it ends."""
@@ -231,29 +244,17 @@ def let_go_of_threads(before: List[threading.Thread]) -> None:
             executors._threads_queues.pop(thread, None)
 
 
-_numbers = itertools.count()
-
-
-def hash_of_thread(thread: threading.Thread) -> int:
-    """Threads are hashed by when that was asked first, and not by their address: executors join them in the order of a
-    set."""
-    number = thread.__dict__.get("_handwound_number")
-    if number is None:
-        number = thread.__dict__["_handwound_number"] = next(_numbers)
-    return int(number)
-
-
 def number_threads_anew() -> None:
     """Thread-1, Thread-2 and so on begin at 1 in each run."""
+    global _numbers
+    _numbers = itertools.count()
+    threading.Thread.__hash__ = hash_of_thread  # type: ignore[assignment]
     # A thread that Python has not started may be given the number in memory of one of the run before, and is then taken
     # for it.
     active: Dict[int, threading.Thread] = threading._active  # type: ignore[attr-defined]
     for number, thread in list(active.items()):
         if isinstance(thread, threading._DummyThread):
             del active[number]
-    global _numbers
-    _numbers = itertools.count()
-    threading.Thread.__hash__ = hash_of_thread  # type: ignore[assignment]
     if hasattr(threading, "_counter"):
         threading._counter = itertools.count(1).__next__
     executors = sys.modules.get("concurrent.futures.thread")

@@ -100,4 +100,9 @@ def install() -> None:
         sys.addaudithook(hook)
         # The one way to start a process of which Python tells no hook: how multiprocessing does.
         start = _posixsubprocess.fork_exec
-        _posixsubprocess.fork_exec = lambda *args: hook("multiprocessing", args) or start(*args)
+
+        def guarded(*args: Any) -> Any:
+            hook("multiprocessing", args)
+            return start(*args)
+
+        _posixsubprocess.fork_exec = guarded

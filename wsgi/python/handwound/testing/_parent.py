@@ -133,8 +133,8 @@ class settled:
         # Where this is not allowed (some containers), addresses differ, and so does what is sorted by them.
         personality(self.persona | ADDR_NO_RANDOMIZE)
         self.processors = os.sched_getaffinity(0)
-        # Tests that run side by side, in processes of their own, should not share it. Where this is not allowed, they are
-        # slower.
+        # Tests that run side by side, in processes of their own, should not share one. Where this is not allowed either, it
+        # is slower.
         with contextlib.suppress(OSError):
             os.sched_setaffinity(0, {sorted(self.processors)[os.getpid() % len(self.processors)]})
 
