@@ -19,6 +19,10 @@ from bug import answered, ask, bug, fresh
 DATABASE = fresh("django.sqlite")
 TEMPLATE = fresh("template.sqlite")
 
+# Five seconds of virtual time. Nothing here has to outlive a power cut, which one can say from 5.1 on.
+HAS_OPTIONS = django.VERSION >= (5, 1)
+OPTIONS = {"timeout": 5, **({"init_command": "PRAGMA synchronous=OFF"} if HAS_OPTIONS else {})}
+
 settings.configure(
     SECRET_KEY="no secret",
     ALLOWED_HOSTS=["*"],
@@ -26,8 +30,7 @@ settings.configure(
         "default": {
             "ENGINE": "django.db.backends.sqlite3",
             "NAME": TEMPLATE,
-            # Five seconds of virtual time. Nothing here has to outlive a power cut.
-            "OPTIONS": {"timeout": 5, "init_command": "PRAGMA synchronous=OFF"},
+            "OPTIONS": OPTIONS,
         }
     },
     CACHES={"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}},
@@ -77,7 +80,8 @@ def serve(*urls: Any, middleware: Any = (), transactions: Any = None) -> WSGIHan
     """An application of these, with the database as it was at first."""
     connection.close()
     fresh("django.sqlite", TEMPLATE)
-    connections.settings["default"]["OPTIONS"]["transaction_mode"] = transactions
+    if HAS_OPTIONS:
+        connections.settings["default"]["OPTIONS"]["transaction_mode"] = transactions
     cache.clear()
     clear_url_caches()
     settings.ROOT_URLCONF = urls
