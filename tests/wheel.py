@@ -122,6 +122,7 @@ def check_package(bin, folder):
 
 
 COUNTER = """
+import pytest
 from handwound import testing
 
 counter = {"n": 0}
@@ -139,6 +140,10 @@ def test_counter(sim):
     sim.get("/"), sim.get("/")
     sim.settle()
     assert counter["n"] == 2
+
+@testing.simulate(seeds=1)
+def test_skipped(sim):
+    pytest.skip("not today")
 """
 
 
@@ -151,9 +156,10 @@ def check_simulations(bin, folder, with_pytest):
     if with_pytest:
         run(bin / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "pytest")
         (folder / "test_counter.py").write_text(COUNTER)
+        (folder / "pytest.ini").write_text("[pytest]\naddopts = --ff\n")
         said = run(bin / "pytest", "-q", "test_counter.py", cwd=folder, quiet=True, status=1)
         replay = re.search("--handwound-replay=\\S+", said)
-        assert replay and "left at test_counter.py:" in said, said
+        assert replay and "left at test_counter.py:" in said and "1 skipped" in said, said
         again = run(bin / "pytest", "-q", "test_counter.py", replay.group(), cwd=folder, quiet=True, status=1)
         assert "assert 1 == 2" in again and replay.group() in again, again
 

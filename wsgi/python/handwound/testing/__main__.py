@@ -4,6 +4,7 @@ import argparse
 import importlib.util
 import os
 import sys
+import unittest
 from types import FunctionType
 from typing import Callable, List, Optional, Tuple
 
@@ -34,6 +35,8 @@ def main(arguments: Optional[List[str]] = None) -> int:
             except Unsupported as why:
                 print("%s::%s: %s" % (file, name, why), file=sys.stderr)
                 return 2
+            except unittest.SkipTest as why:
+                print("%s::%s skipped: %s" % (file, name, why), flush=True)
             except Failed as report:
                 failed += 1
                 print("%s::%s FAILED\n%s\n" % (file, name, report), flush=True)

@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 import traceback
+import unittest
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from handwound.testing import _guard, _preempt, _report, _stacks
@@ -23,6 +24,8 @@ from handwound.testing._sim import Sim
 
 # Before the number of the descriptor that stands for the library.
 PRELOADED = "/proc/self/fd/"
+# What pytest's and unittest's tests raise that do not want to run.
+SKIPS = ("Skipped", "SkipTest")
 # Garbage is collected between runs, not in them, after so many.
 COLLECT_EVERY = 20
 # How often the watchdog is wound, in seconds of real time.
@@ -68,9 +71,13 @@ def explore(function: Callable[..., Any], options: Options, args: Tuple[Any, ...
         found["timeline"] = _report.timeline(function, found.pop("timeline", None))
         found["place"], found["stacks"] = runs.stacks
         found["report"] = _report.text(function, options, found, runs.written, runs.expected)
+    elif runs.skipped is not None:
+        found["skipped"] = runs.skipped
     tell(found)
     if "report" in found:
         raise Failed(found["report"], found)
+    if "skipped" in found:
+        raise unittest.SkipTest(found["skipped"])
 
 
 def tell(found: Dict[str, Any]) -> None:
@@ -90,6 +97,8 @@ class Runs:
         self.written = ""
         self.stacks = "", ""
         self.expected: Optional[str] = None
+        # Why the test does not want to run.
+        self.skipped: Optional[str] = None
         self.wound = 0.0
         modules = [function.__module__, getattr(options.app, "__module__", None), *options.rewind]
         self.rewind = Rewind([sys.modules.get(one, one) if isinstance(one, str) else one for one in modules if one])
@@ -166,6 +175,9 @@ class Runs:
             self.stacks = _native.for_real(lambda: _stacks.texts(ended))
             raise
         except BaseException as error:
+            if type(error).__name__ in SKIPS:
+                self.skipped = str(error) or "no reason was given"
+                return None
             # The test is over; reading its source for the traceback is no part of it.
             failed = error
             self.stacks = _native.for_real(lambda: _stacks.texts(failed))
@@ -177,9 +189,12 @@ class Runs:
         return None
 
     def begin(self) -> None:
+        from handwound import _native
+
         self.count += 1
         if self.count % COLLECT_EVERY == 0:
-            gc.collect()
+            # What earlier runs have left ends here, and not in this one.
+            _native.for_real(gc.collect)
         # Whether a traceback reads a file must not depend on those before.
         linecache.clearcache()
         self.rewind.apply()
@@ -282,4 +297,6 @@ def main(file: str, module: str, name: str) -> int:
         getattr(loaded, name)()
     except Failed:
         return 1
+    except unittest.SkipTest:
+        return 0
     return 0

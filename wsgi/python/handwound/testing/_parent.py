@@ -6,6 +6,7 @@ import os
 import platform
 import subprocess
 import sys
+import unittest
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from handwound.testing import _child
@@ -84,6 +85,8 @@ def outcome(status: int, written: str, found: Dict[str, Any]) -> None:
     __tracebackhide__ = True
     if found.get("report"):
         raise Failed(found["report"], found)
+    if found.get("skipped"):
+        raise unittest.SkipTest(found["skipped"])
     if status != 0 or not found:
         # CPython's word for each thread that was told to end while it waited for a lock.
         lines = [line for line in written.rstrip().splitlines() if line != "sem_wait: Connection timed out"]

@@ -3,6 +3,7 @@
 import os
 import sys
 import tempfile
+import unittest
 from typing import Any, List, Optional
 
 import pytest
@@ -63,8 +64,8 @@ def pytest_pyfunc_call(pyfuncitem: Any) -> Optional[bool]:
         with tempfile.TemporaryDirectory(prefix="handwound-cache-") as cache:
             command += ["-o", "cache_dir=%s" % cache]
             _parent.outcome(*_parent.start(command, variables, str(config.invocation_params.dir)))
-    except Unsupported as unsupported:
-        why = str(unsupported)
+    except (Unsupported, unittest.SkipTest) as skipped:
+        why = str(skipped)
     except Failed as failed:
         report = str(failed)
     # Not as what followed from another exception.
