@@ -1,12 +1,24 @@
 """How a test is to be searched."""
 
+import importlib.util
 import os
+import sys
 from dataclasses import dataclass, field
 from typing import Any, Callable, Iterable, List, Optional, Sequence, Union
 
 SEARCHES = ("random", "pct", "bounded", "all", "answers")
 NETWORKS = ("calm", "rough")
 PREEMPT = ("gates", "gil", "opcode")
+
+
+def is_there(name: str) -> bool:
+    """Whether a name is that of a module, a package or a file."""
+    if name.endswith(".py"):
+        return os.path.exists(name)
+    try:
+        return name in sys.modules or importlib.util.find_spec(name) is not None
+    except (ImportError, ValueError):
+        return False
 
 
 @dataclass
@@ -51,6 +63,11 @@ class Options:
             raise TypeError("setup has to be a function, not %r" % (self.setup,))
         if isinstance(self.watch, str):
             raise TypeError("watch has to be a list of names of modules or files, not the string %r" % (self.watch,))
+        for name in self.watch:
+            if not is_there(name):
+                raise ValueError("watch names %r, which is no module that can be imported, and no file" % (name,))
+        if self.search == "pct" and self.depth < 1:
+            raise ValueError("depth has to be at least 1 with search='pct', not %r" % (self.depth,))
         if isinstance(self.seeds, str):
             raise TypeError("seeds has to be a number or a list of numbers, not the string %r" % (self.seeds,))
         self.given = list(range(self.seeds)) if isinstance(self.seeds, int) else [int(seed) for seed in self.seeds]

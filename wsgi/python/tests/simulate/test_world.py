@@ -240,6 +240,8 @@ def test_options_that_mean_nothing_are_refused(sim):
     refused(ValueError, "a seed has to be", seeds=[-1])
     refused(TypeError, "not the string '17'", seeds="17")
     refused(ValueError, "depth has to be", depth=-1)
+    refused(ValueError, "depth has to be at least 1", search="pct", depth=0)
+    refused(ValueError, "watch names 'no_such.module'", watch=["json", "no_such.module"])
     refused(ValueError, "runs_max has to be", runs_max=0)
     refused(ValueError, "watchdog has to be", watchdog=0)
     refused(TypeError, "setup has to be", setup="nothing")
