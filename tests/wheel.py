@@ -84,11 +84,11 @@ def ask(python):
 
 
 def prepare_tools():
-    """An environment with maturin and mypy."""
+    """An environment with maturin, mypy, and pytest, whose types the plugin needs."""
     tools = TARGET / "tools"
-    if not (tools / "bin" / "mypy").exists():
+    if not (tools / "bin" / "pytest").exists():
         run(sys.executable, "-m", "venv", "--clear", tools)
-        run(tools / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "maturin>=1.9.4,<2", "mypy")
+        run(tools / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "maturin>=1.9.4,<2", "mypy", "pytest")
     return tools / "bin"
 
 
