@@ -71,4 +71,19 @@ pub const QUIRKS: &[Quirk] = &[
             theirs.target == [ours[..colon].to_ascii_lowercase().as_slice(), &ours[colon..]].concat()
         },
     },
+    Quirk {
+        name: "connection_beyond_ascii",
+        peer: "hyper",
+        what: "reads on",
+        why: "A Connection field with bytes beyond visible ASCII is not looked into, so that a `close` in it goes unheard. \
+              RFC 9110 section 5.5 lets such bytes into values, and what the other members of the list say holds. Who \
+              closes loses nothing.",
+        example: b"GET / HTTP/1.1\r\nHost: h\r\nConnection: \xd4, close\r\n\r\nGET / HTTP/1.1\r\nHost: h\r\n\r\n",
+        covers: |_, difference| {
+            let is_visible = |byte: &u8| matches!(byte, b'\t' | 0x20..=0x7e);
+            let connections =
+                difference.ours.fields.iter().filter(|(name, _)| name.eq_ignore_ascii_case(b"connection"));
+            connections.into_iter().any(|(_, value)| !value.iter().all(is_visible))
+        },
+    },
 ];
