@@ -58,7 +58,7 @@ impl Random {
 }
 
 /// SplitMix64 (Steele, Lea, Flood 2014): one addition and a mixing function, any state is a good one.
-pub(crate) fn split_mix(state: &mut u64) -> u64 {
+pub fn split_mix(state: &mut u64) -> u64 {
     *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
     mix(*state)
 }

@@ -103,10 +103,7 @@ pub(crate) fn act_foreign<R>(
             if w.stopping {
                 return true;
             }
-            w.announce(task, op).unwrap_or_else(|error| panic!("{error}"));
-            let pick = w.pick();
-            let mine = pick == Pick::Task(task);
-            w.picked = (!mine).then_some(pick);
+            let mine = w.announce_and_pick(task, op).unwrap_or_else(|error| panic!("{error}"));
             if let Some(place) = place.filter(|_| !mine) {
                 w.tell_place(task, What::Left, place);
             }
@@ -151,11 +148,7 @@ fn switch(world: &Shared, task: u32, op: Op) {
         if w.stopping {
             return Ok((false, true));
         }
-        w.announce(task, op)?;
-        let pick = w.pick();
-        let mine = pick == Pick::Task(task);
-        w.picked = (!mine).then_some(pick);
-        Ok((mine, false))
+        Ok((w.announce_and_pick(task, op)?, false))
     });
     let (mine, stopping) = announced.unwrap_or_else(|error: String| panic!("{error}"));
     if mine {

@@ -55,7 +55,7 @@ fn watch() {
                     watch.panics.remove(0);
                 }
                 let place = info.location().map(ToString::to_string);
-                watch.panics.push(Panicked { place, message: text_of(info.payload()) });
+                watch.panics.push(Panicked { place, message: panic_text(info.payload()) });
                 watch.quiet
             });
             if !noted.unwrap_or(false) {
@@ -72,7 +72,7 @@ pub(crate) fn caught<R>(quiet: bool, run: impl FnOnce() -> R) -> Result<R, (Pani
     let result = catch_unwind(AssertUnwindSafe(run));
     let watch = WATCH.replace(outer).unwrap_or(Watch { quiet, panics: Vec::new() });
     result.map_err(|payload| {
-        let message = text_of(payload.as_ref());
+        let message = panic_text(payload.as_ref());
         let place =
             watch.panics.iter().rev().find(|noted| noted.message == message).and_then(|noted| noted.place.clone());
         (Panicked { place, message }, payload)
@@ -84,7 +84,8 @@ pub(crate) fn is_quiet() -> bool {
     WATCH.with_borrow(|watch| watch.as_ref().is_some_and(|watch| watch.quiet))
 }
 
-fn text_of(payload: &(dyn Any + Send)) -> String {
+/// What a panic says.
+pub fn panic_text(payload: &(dyn Any + Send)) -> String {
     let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
     text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic without a message".to_owned())
 }

@@ -12,12 +12,10 @@ use handwound_reactor::{SharedId, Time};
 
 use crate::driver::{act_foreign, as_task, current};
 use crate::family::Family;
-use crate::faults::Call;
 use crate::reactor::date;
 use crate::shared::Shared;
 use crate::strand::{Entry, OsStrand, driver_here};
-use crate::threads::SimThreads;
-use crate::trace::What;
+use crate::threads::{SimThreads, no_thread};
 use crate::world::{Op, Unbegun};
 
 /// How a wait of a [`Foreign`] thread has ended.
@@ -78,20 +76,11 @@ impl SimThreads {
         let world = self.world();
         let (strand, entry) = OsStrand::waiting(Arc::clone(world), driver_here(), Box::new(join));
         let task = act_foreign(world, Op::Spawn, true, None, |w| {
-            w.touch_plans();
-            if w.stopping || w.spawn_fails > 0 || w.call_fails(Call::Spawn, false).is_some() {
-                w.spawn_fails = w.spawn_fails.saturating_sub(1);
-                let name = w.trace.name(name);
-                w.note_name(What::SpawnFail, name, 0);
-                return None;
-            }
-            Some(w.spawn(name, Some(Unbegun::Thread(strand))))
+            let refused = w.stopping || w.start_fails(name);
+            (!refused).then(|| w.spawn(name, Some(Unbegun::Thread(strand))))
         });
-        match task.flatten() {
-            Some(task) => Ok(Newcomer { world: Arc::clone(world), entry, task }),
-            // What Linux says: EAGAIN.
-            None => Err(io::Error::new(io::ErrorKind::WouldBlock, "no thread to be had")),
-        }
+        let task = task.flatten().ok_or_else(no_thread)?;
+        Ok(Newcomer { world: Arc::clone(world), entry, task })
     }
 
     /// A place for the thread that calls, from which it waits as one that cannot be unwound.
@@ -167,14 +156,6 @@ impl Foreign {
     /// The date on the world's calendar, as time since 1970.
     pub fn date(&self) -> Duration {
         self.world.with(date)
-    }
-
-    /// Writes `text` into the trace, as something that this thread has touched.
-    pub fn note(&self, text: &str) {
-        self.world.with(|w| {
-            let name = w.trace.name(text);
-            w.note_name(What::Visit, name, 0);
-        });
     }
 }
 

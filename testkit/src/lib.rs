@@ -220,6 +220,7 @@ mod whose;
 mod world;
 
 pub use any::AnyOf;
+pub use chance::split_mix;
 pub use choices::Choices;
 pub use client::{Client, Parting};
 pub use conversation::{Conversation, Step, play};
@@ -231,7 +232,7 @@ pub use errno::{
     ENOBUFS, ENOMEM, ENOSPC, EPERM, EPROTO, ETIMEDOUT, SystemError,
 };
 pub use explore::{All, Exploration, Report, explore, explore_all, seeds};
-pub use failure::Failure;
+pub use failure::{Failure, panic_text};
 pub use family::Family;
 pub use faults::{Break, Call, Fault, FaultPlan, Host, Way};
 pub use foreign::{Foreign, Newcomer, Waited};

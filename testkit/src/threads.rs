@@ -9,9 +9,7 @@ use handwound_reactor::{Gate, Outstanding, Parking, Place, SharedId, Threads, Ti
 
 use crate::drift::Drift;
 use crate::driver::act;
-use crate::faults::Call;
 use crate::shared::Shared;
-use crate::trace::What;
 use crate::world::{Op, Unbegun};
 
 /// The threads of a simulated world. Copies are the same threads.
@@ -47,6 +45,11 @@ impl SimThreads {
     }
 }
 
+/// What Linux says: EAGAIN.
+pub(crate) fn no_thread() -> io::Error {
+    io::Error::new(io::ErrorKind::WouldBlock, "no thread to be had")
+}
+
 impl Threads for SimThreads {
     fn spawn(&self, name: &str, body: Box<dyn FnOnce() + Send>) -> io::Result<()> {
         self.spawn_from(name, body, Location::caller())
@@ -58,11 +61,7 @@ impl Threads for SimThreads {
                 // Its body is dropped, outside of the lock.
                 return Some(body);
             }
-            w.touch_plans();
-            if w.spawn_fails > 0 || w.call_fails(Call::Spawn, false).is_some() {
-                w.spawn_fails = w.spawn_fails.saturating_sub(1);
-                let name = w.trace.name(name);
-                w.note_name(What::SpawnFail, name, 0);
+            if w.start_fails(name) {
                 return Some(body);
             }
             w.trace.origins.at_place(place);
@@ -71,8 +70,7 @@ impl Threads for SimThreads {
         });
         match refused {
             None => Ok(()),
-            // What Linux says: EAGAIN.
-            Some(_) => Err(io::Error::new(io::ErrorKind::WouldBlock, "no thread to be had")),
+            Some(_) => Err(no_thread()),
         }
     }
 

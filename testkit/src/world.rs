@@ -11,6 +11,7 @@ use handwound_reactor::{SharedId, Time};
 
 use crate::choices::Choices;
 use crate::family::Family;
+use crate::faults::Call;
 use crate::holds::Holds;
 use crate::network::Network;
 use crate::network_options::NetworkOptions;
@@ -271,6 +272,18 @@ impl World {
         self.live.push(index);
         self.make_ready(index);
         index
+    }
+
+    /// Whether a thread that is about to be started cannot be, which the trace then tells.
+    pub(crate) fn start_fails(&mut self, name: &str) -> bool {
+        self.touch_plans();
+        let fails = self.spawn_fails > 0 || self.call_fails(Call::Spawn, false).is_some();
+        if fails {
+            self.spawn_fails = self.spawn_fails.saturating_sub(1);
+            let name = self.trace.name(name);
+            self.note_name(What::SpawnFail, name, 0);
+        }
+        fails
     }
 
     pub(crate) fn end(&mut self, task: u32, panicked: bool) {

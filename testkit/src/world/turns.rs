@@ -220,7 +220,7 @@ impl World {
     ///
     /// # Errors
     /// When it may not: a second thread at a gate.
-    pub(crate) fn announce(&mut self, task: u32, op: Op) -> Result<(), String> {
+    fn announce(&mut self, task: u32, op: Op) -> Result<(), String> {
         if let Op::Park { gate, .. } = op {
             let state = &mut self.gates[gate as usize];
             if let Some(other) = state.parked.replace(task) {
@@ -245,6 +245,18 @@ impl World {
             self.make_ready(task);
         }
         Ok(())
+    }
+
+    /// A task says what it will do when it goes on, and decides in its own time who goes next: whether that is itself.
+    ///
+    /// # Errors
+    /// As [`announce`](World::announce).
+    pub(crate) fn announce_and_pick(&mut self, task: u32, op: Op) -> Result<bool, String> {
+        self.announce(task, op)?;
+        let pick = self.pick();
+        let mine = pick == Pick::Task(task);
+        self.picked = (!mine).then_some(pick);
+        Ok(mine)
     }
 
     /// Changes whenever something has moved.

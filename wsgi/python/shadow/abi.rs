@@ -1,7 +1,7 @@
 // What the library and the extension module say to each other. Included by both: numbers only, no pointers to keep.
 
-/// What the module does for the library. All but `is_inside` are called on threads that take part, and the library's
-/// functions do nothing but call the real ones meanwhile.
+/// What the module does for the library. They are called on threads that take part, and the library's functions do nothing
+/// but call the real ones meanwhile.
 #[repr(C)]
 pub struct Hooks {
     /// Nanoseconds since the simulation began.

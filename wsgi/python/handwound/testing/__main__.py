@@ -1,13 +1,13 @@
 """``python -m handwound.testing FILE...``: runs the simulated tests of these files, without pytest."""
 
 import argparse
-import importlib.util
 import os
 import sys
 import unittest
 from types import FunctionType
 from typing import Callable, List, Optional, Tuple
 
+from handwound.testing import _child
 from handwound.testing._errors import Failed, Unsupported
 
 
@@ -48,16 +48,7 @@ def main(arguments: Optional[List[str]] = None) -> int:
 
 def tests(file: str) -> List[Tuple[str, Callable[[], None]]]:
     """The simulated tests of a file, with their names."""
-    folder, name = os.path.split(os.path.abspath(file))
-    if folder not in sys.path:
-        sys.path.insert(0, folder)
-    name = os.path.splitext(name)[0]
-    spec = importlib.util.spec_from_file_location(name, file)
-    if spec is None or spec.loader is None or not os.path.exists(file):
-        raise SystemExit("%s is no file of Python" % file)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
+    module = _child.load(file)
     # Only functions are asked: a module may have what stands for something else, as Flask's `request`, and raises.
     functions = [(name, value) for name, value in vars(module).items() if type(value) is FunctionType]
     return [(name, value) for name, value in functions if hasattr(value, "handwound_simulation")]

@@ -3,6 +3,8 @@
 import errno
 import faulthandler
 import gc
+import importlib
+import importlib.util
 import io
 import itertools
 import json
@@ -14,6 +16,7 @@ import threading
 import time
 import traceback
 import unittest
+from types import ModuleType
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from handwound.testing import _guard, _preempt, _report, _stacks
@@ -70,7 +73,7 @@ def explore(function: Callable[..., Any], options: Options, args: Tuple[Any, ...
     if "message" in found:
         found["timeline"] = _report.timeline(function, found.pop("timeline", None))
         found["place"], found["stacks"] = runs.stacks
-        found["report"] = _report.text(function, options, found, runs.written, runs.expected)
+        found["report"] = _report.text(function, options, found, runs.written)
     elif runs.skipped is not None:
         found["skipped"] = runs.skipped
     tell(found)
@@ -93,10 +96,9 @@ class Runs:
     def __init__(self, function: Callable[..., Any], options: Options, args: Tuple[Any, ...], kwargs: Dict[str, Any]) -> None:
         self.function, self.options, self.args, self.kwargs = function, options, args, kwargs
         self.count = 0
-        # What the last run wrote, and the place at which the test failed.
+        # What the last run wrote, and where it and its threads were when it failed.
         self.written = ""
         self.stacks = "", ""
-        self.expected: Optional[str] = None
         # Why the test does not want to run.
         self.skipped: Optional[str] = None
         self.wound = 0.0
@@ -277,26 +279,28 @@ def number_threads_anew() -> None:
         executors.ThreadPoolExecutor._counter = itertools.count().__next__
 
 
+def load(file: str) -> ModuleType:
+    """The module in a file, under its own name and not ``__main__``; it finds what lies beside it."""
+    folder, name = os.path.split(os.path.abspath(file))
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    name = os.path.splitext(name)[0]
+    spec = importlib.util.spec_from_file_location(name, file)
+    if spec is None or spec.loader is None or not os.path.exists(file):
+        raise SystemExit("%s is no file of Python" % file)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
 def main(file: str, module: str, name: str) -> int:
     """Runs the test `name` of a module: without pytest."""
-    import importlib
-    import importlib.util
-
-    if module == "__main__":
-        stem = os.path.splitext(os.path.basename(file))[0]
-        sys.path.insert(0, os.path.dirname(os.path.abspath(file)))
-        spec = importlib.util.spec_from_file_location(stem, file)
-        if spec is None or spec.loader is None:
-            raise ImportError("%s is no file of Python" % file)
-        loaded = importlib.util.module_from_spec(spec)
-        sys.modules[stem] = loaded
-        spec.loader.exec_module(loaded)
-    else:
-        loaded = importlib.import_module(module)
+    loaded = load(file) if module == "__main__" else importlib.import_module(module)
     try:
         getattr(loaded, name)()
     except Failed:
         return 1
     except unittest.SkipTest:
-        return 0
+        pass
     return 0

@@ -20,9 +20,7 @@ LABELS = {
 }
 
 
-def text(
-    function: Callable[..., Any], options: Options, found: Dict[str, Any], written: str, place: Optional[str]
-) -> str:
+def text(function: Callable[..., Any], options: Options, found: Dict[str, Any], written: str) -> str:
     lines: List[str] = []
     first, _, rest = found["message"].partition("\n")
     lines.append("FAILED in run %d, %s: %s" % (found["runs"], origin(found["origin"]), first))

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use handwound_reactor::{SharedId, Threads as _, Time};
-use handwound_testkit::{Foreign, Newcomer, SimThreads, Waited, around_switches};
+use handwound_testkit::{Foreign, Newcomer, SimThreads, Waited, around_switches, split_mix};
 use libloading::os::unix::Library;
 
 use super::place;
@@ -477,12 +477,5 @@ extern "C" fn pass() {
 }
 
 extern "C" fn random() -> u64 {
-    as_me(0, |run, _| {
-        let mut state = locked(&run.state);
-        // SplitMix64 (Steele, Lea, Flood 2014).
-        state.chance = state.chance.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (state.chance ^ (state.chance >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    })
+    as_me(0, |run, _| split_mix(&mut locked(&run.state).chance))
 }

@@ -10,13 +10,12 @@ mod frames;
 mod place;
 mod world;
 
-use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use handwound_reactor::WorkerHook;
-use handwound_testkit::{Backend, Choices, Exploration, Failure, NetworkOptions, Sim};
+use handwound_testkit::{Backend, Choices, Exploration, Failure, NetworkOptions, Sim, panic_text};
 use handwound_wsgi::SiteConfig;
 use handwound_wsgi::testing::Server;
 use pyo3::exceptions::{PyAssertionError, PyRuntimeError, PyValueError};
@@ -63,15 +62,9 @@ fn with_sim<R: Send>(py: Python<'_>, act: impl FnOnce(&Sim) -> R + Send) -> PyRe
     }
     let done = py.detach(|| {
         let _for_real = ForReal::now();
-        catch_unwind(AssertUnwindSafe(|| SIM.with(act))).map_err(|payload| words(payload.as_ref()))
+        catch_unwind(AssertUnwindSafe(|| SIM.with(act))).map_err(|payload| panic_text(payload.as_ref()))
     });
     done.map_err(PyAssertionError::new_err)
-}
-
-/// What a panic says.
-fn words(payload: &(dyn Any + Send)) -> String {
-    let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic without a message".to_owned())
 }
 
 thread_local! {
@@ -295,13 +288,12 @@ pub(crate) fn explore<'py>(
         Err(failure) => {
             describe(&found, &failure)?;
             // A replay is had in another process, which has to go to the same places first.
-            let of = failure.origin.strip_prefix("seed ").and_then(|rest| rest.split([' ', ',']).next());
-            if let (false, "random", Some(seed)) = (failure.replay.is_empty(), how, of) {
-                found.set_item("replay", format!("{seed}@{}", failure.replay))?;
-            } else if let Some(seed) = seed {
-                found.set_item("replay", format!("{seed}@{}", failure.replay))?;
-            }
+            let found_by = failure.origin.strip_prefix("seed ").and_then(|rest| rest.split([' ', ',']).next());
+            let seed = if how == "random" { found_by.map(str::to_owned) } else { seed.map(|seed| seed.to_string()) };
             if !failure.replay.is_empty() {
+                if let Some(seed) = seed {
+                    found.set_item("replay", format!("{seed}@{}", failure.replay))?;
+                }
                 // Once more, to be looked at.
                 let timeline = py.detach(|| timeline_of(&test, &failure.replay));
                 found.set_item("timeline", timeline)?;

@@ -9,15 +9,7 @@ import time
 
 from handwound import testing
 
-
-def reports(*texts):
-    """Says what the report of a test has to say."""
-
-    def mark(test):
-        test.reports = texts
-        return test
-
-    return mark
+from expecting import reports
 
 
 @reports("deadlock at", "thread-1 is parked at gate `a lock`", "thread-2 has it", "Thread-2", "(take)  with second:", "one.join()")

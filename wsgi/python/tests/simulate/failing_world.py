@@ -4,6 +4,8 @@ import time
 
 from handwound import testing
 
+from expecting import reports
+
 counter = {"n": 0}
 
 
@@ -20,14 +22,6 @@ def app(environ, start_response):
 def raising(environ, start_response):
     print("printed by the application")
     raise ValueError("raised by the application")
-
-
-def reports(*texts):
-    def mark(function):
-        function.reports = texts
-        return function
-
-    return mark
 
 
 @reports("AssertionError: assert counter", "left at failing_world.py", "goes on at", "--replay=", "@v1:", ".html")
